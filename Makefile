@@ -1,0 +1,39 @@
+# Everything here sets up what it needs: .venv from constraints.txt, and Dolt through .ci/get-dolt.
+PYTHON ?= python3
+
+# Made last, so that an install that was interrupted is not trusted but made anew.
+COMPLETE := .venv/.complete
+WITH_DOLT := dolt=$$(PYTHON=.venv/bin/python .ci/get-dolt) && export PATH="$(CURDIR)/.venv/bin:$$dolt:$$PATH" &&
+
+.PHONY: setup demo test bench clean
+
+setup: $(COMPLETE)
+	@PYTHON=.venv/bin/python .ci/get-dolt >/dev/null
+
+# _base_executable: $(PYTHON) may be the one in the .venv that is about to be removed.
+$(COMPLETE): pyproject.toml constraints.txt
+	@python=$$($(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit(1); print(sys._base_executable)' \
+		2>/dev/null) || { echo "doltflow needs Python 3.11 or newer, and $(PYTHON) is not: try make PYTHON=python3.11" >&2; \
+		exit 1; }; \
+	echo "Installing into .venv; this takes a minute or two." >&2; \
+	rm -rf .venv && "$$python" -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(WITH_DOLT) .venv/bin/doltflow demo build/demo && cd build/demo && doltflow trace variance_by_procedure
+
+# ARGS go to pytest: make test ARGS="-k trace"
+test: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	@$(WITH_DOLT) .venv/bin/python -m pytest $(ARGS)
+
+bench: setup
+	@$(WITH_DOLT) .venv/bin/python tests/bench
+
+# The Dolt that .ci/get-dolt built stays where it is: it serves every checkout.
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find doltflow tests -type d -name __pycache__ -prune -exec rm -rf {} +
