@@ -1,0 +1,32 @@
+"""doltflow: git blame, git bisect and make for every number that a pipeline on Dolt and Metaflow produced.
+
+In a flow: `from doltflow import DoltConfig, DoltDT`. For what the command `doltflow` answers: `trace`, `trace_table`,
+`runs` and `show` of the modules with those names; each returns a frozen result and prints nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from doltflow.recorder import DoltConfig, DoltDT
+    from doltflow.trace import TraceResult, trace_table
+
+__all__ = ["DoltConfig", "DoltDT", "TraceResult", "__version__", "trace_table"]
+
+# What is exported is imported when it is first asked for: the command line must not wait for Metaflow and Arrow.
+_HOME = {
+    "DoltConfig": "doltflow.recorder",
+    "DoltDT": "doltflow.recorder",
+    "TraceResult": "doltflow.trace",
+    "trace_table": "doltflow.trace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("doltflow")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,176 @@
+"""Every error that doltflow expects and explains: one tree under `DoltflowError`.
+
+A message says what was asked and what was found; the hint says what to do next. `code` is stable and appears in the
+JSON error envelope; `exit_code` is the process's exit code when the error reaches the command line.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class DoltflowError(Exception):
+    """Base of all expected errors.
+
+    Args:
+        message: What was asked and what was found, one or a few sentences.
+        hint: What to do next; may be empty.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class UsageError(DoltflowError):
+    """The call or the command line makes no sense, whatever the data is."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class SettingsError(DoltflowError):
+    """A settings file or a `DOLTFLOW_*` variable cannot be used."""
+
+    code = "settings"
+
+
+class DoltError(DoltflowError):
+    """Dolt refused something; the cause is chained."""
+
+    code = "dolt"
+
+
+class DoltNotFoundError(DoltError):
+    """There is no `dolt` program on PATH."""
+
+    code = "dolt-not-found"
+
+
+class DoltVersionError(DoltError):
+    """The `dolt` program is older than doltflow supports."""
+
+    code = "dolt-too-old"
+
+
+class DatabaseNotFoundError(DoltError):
+    """A folder is not a Dolt database, or no database has that name."""
+
+    code = "database-not-found"
+
+
+class AmbiguousDatabaseError(DoltError):
+    """Several databases answer to the question."""
+
+    code = "database-ambiguous"
+
+
+class DatabaseLockedError(DoltError):
+    """Another Dolt process or another writer held the database for longer than the limit."""
+
+    code = "database-locked"
+
+
+class TableNotFoundError(DoltError):
+    """A table does not exist at the commit that was asked for."""
+
+    code = "table-not-found"
+
+
+class ColumnNotFoundError(DoltError):
+    """A column does not exist in the table."""
+
+    code = "column-not-found"
+
+
+class RefNotFoundError(DoltError):
+    """A branch, tag or commit does not exist."""
+
+    code = "ref-not-found"
+
+
+class DirtyTableError(DoltError):
+    """The table that is to be written has uncommitted changes on that branch."""
+
+    code = "table-dirty"
+
+
+class SchemaMismatchError(DoltError):
+    """A frame does not fit the table that it is to be written to."""
+
+    code = "schema-mismatch"
+
+
+class BadValueError(DoltError):
+    """A frame holds values that the table cannot hold (NULL or duplicates in a key, infinities, overflow)."""
+
+    code = "bad-value"
+
+
+class QueryError(DoltError):
+    """A query cannot be parsed, is not a read, or would escape its pin."""
+
+    code = "bad-query"
+
+
+class RecordError(DoltflowError):
+    """A record (an artifact, a trailer) is broken or not doltflow's."""
+
+    code = "bad-record"
+
+
+class AccessNotFoundError(DoltflowError):
+    """A run has no access under that key or table."""
+
+    code = "access-not-found"
+
+
+class NotMadeByRunError(DoltflowError):
+    """The commit that last changed a table was made by hand, not by a run."""
+
+    code = "not-made-by-run"
+
+
+class RunNotFoundError(DoltflowError):
+    """No run, step or task has that pathspec."""
+
+    code = "run-not-found"
+
+
+class AmbiguousRunError(DoltflowError):
+    """A bare run id belongs to several flows."""
+
+    code = "run-ambiguous"
+
+
+class StoreNotFoundError(DoltflowError):
+    """Metaflow's store is not there or cannot be read."""
+
+    code = "store-not-found"
+
+
+class NotInFlowError(DoltflowError):
+    """Something that only a running step can do was asked for outside one."""
+
+    code = "not-in-flow"
+
+
+def nearest(name: str, known: Iterable[str], limit: int = 3) -> str:
+    """A hint that lists the known names nearest to `name`, or what there is; empty when nothing is known."""
+    names = sorted(set(known))
+    if not names:
+        return ""
+    folded = {candidate.casefold(): candidate for candidate in names}
+    close = [folded[match] for match in get_close_matches(name.casefold(), list(folded), n=limit, cutoff=0.5)]
+    if close:
+        return f"Did you mean {' or '.join(f'`{c}`' for c in close)}?"
+    shown = ", ".join(f"`{n}`" for n in names[:8])
+    more = f", and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"There is {shown}{more}."

@@ -1,0 +1,100 @@
+"""One read or one write by a task."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["read", "write"]
+Mode = Literal["replace", "update", "append"]
+Columns = tuple[tuple[str, tuple[str, ...] | None], ...]
+"""Per table the columns that a query read, sorted; None where the query takes them all or it cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One read or one write by a task.
+
+    Attributes:
+        kind: `read` or `write`.
+        key: The name it is recorded under: `as_key`, else the table's name.
+        database: The database's name, never a path.
+        branch: The branch that the read was pinned from or that the write went to, where known.
+        commit: Full hash: the commit that was read, or the commit that the write became.
+        tables: The tables that were read; exactly one for a write. None where it cannot be told.
+        pathspec: The task, `Flow/run_id/step/task_id`.
+        query: The SQL text of a read; `SELECT * FROM ...` for a write.
+        table_name: The table of a `read` or `write`; None for `sql`.
+        columns: Which columns of which tables a read took.
+        rows: How many rows the frame had, where known.
+        mode: How a write was done.
+        changed: Whether a write changed the table, where known.
+        attempt: Metaflow's retry count of the task.
+        timestamp: When, in seconds since the epoch.
+        artifact_name: The flow's attribute that held the frame at the end of the context, where there was one.
+        config_id: Which entry of the artifact's `configs` it used.
+        where: The predicate of a `read`, where it had one.
+        folder: Absolute path of the database's folder on the machine that ran the task; never in a commit.
+    """
+
+    kind: Kind
+    key: str
+    database: str
+    branch: str | None
+    commit: str | None
+    tables: tuple[str, ...] | None
+    pathspec: str
+    query: str | None = None
+    table_name: str | None = None
+    columns: Columns = ()
+    rows: int | None = None
+    mode: Mode | None = None
+    changed: bool | None = None
+    attempt: int = 0
+    timestamp: float | None = None
+    artifact_name: str | None = None
+    config_id: str | None = None
+    where: str | None = None
+    folder: str | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """The access as JSON-ready data, without what is empty: the element of an edge's `accesses`."""
+        data: dict[str, Any] = {
+            "kind": self.kind,
+            "key": self.key,
+            "database": self.database,
+            "branch": self.branch,
+            "commit": self.commit,
+            "tables": None if self.tables is None else list(self.tables),
+            "pathspec": self.pathspec,
+            "query": self.query,
+            "columns": {table: None if names is None else list(names) for table, names in self.columns} or None,
+            "rows": self.rows,
+            "mode": self.mode,
+            "changed": self.changed,
+            "attempt": self.attempt,
+            "timestamp": self.timestamp,
+        }
+        return {name: value for name, value in data.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """What is known of the code and the environment of one task.
+
+    Attributes:
+        pathspec: The task, `Flow/run_id/step/task_id`.
+        attempt: Metaflow's retry count.
+        script: Absolute path of the flow's file.
+        git_commit: The commit of the git repository the script is in, where it is in one.
+        git_dirty: Whether that repository had uncommitted changes.
+        python, metaflow, doltflow, dolt: Versions.
+    """
+
+    pathspec: str
+    attempt: int = 0
+    script: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    python: str | None = None
+    metaflow: str | None = None
+    doltflow: str | None = None
+    dolt: str | None = None

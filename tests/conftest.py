@@ -1,0 +1,150 @@
+"""Real Dolt databases and real flows, each in a folder of its own; nothing of the user's is read or written."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLOWS = Path(__file__).parent / "flows"
+
+
+def isolated(home: Path) -> dict[str, str]:
+    """An environment in which nobody has configured anything."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("METAFLOW", "DOLT", "XDG_", "GIT_", "NO_COLOR", "FORCE_COLOR", "COLUMNS"))
+    }
+    runtime = home / "runtime"
+    runtime.mkdir(parents=True, exist_ok=True)
+    runtime.chmod(0o700)
+    return kept | {
+        "HOME": str(home),
+        "DOLT_ROOT_PATH": str(home),
+        "XDG_RUNTIME_DIR": str(runtime),
+        # Each dolt command would leave a process behind that makes its folder again after it was removed.
+        "DOLT_DISABLE_EVENT_FLUSH": "1",
+        "METAFLOW_USER": "tester",
+        "METAFLOW_HOME": str(home / "metaflow"),
+        "METAFLOW_DEFAULT_DATASTORE": "local",
+        "METAFLOW_DEFAULT_METADATA": "local",
+    }
+
+
+@pytest.fixture(autouse=True)
+def _isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = isolated(tmp_path / "home")
+    for name in list(os.environ):
+        if name not in environment:
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+def dolt(folder: Path, *arguments: str, stdin: str | None = None) -> str:
+    """What a dolt command prints; an error fails the test."""
+    done = subprocess.run(["dolt", *arguments], cwd=folder, input=stdin, capture_output=True, text=True)
+    assert done.returncode == 0, f"dolt {' '.join(arguments)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def sql(folder: Path, query: str) -> list[dict[str, Any]]:
+    """The rows of a query, by the dolt program."""
+    out = dolt(folder, "sql", "-r", "json", "-q", query).strip()
+    return json.loads(out.splitlines()[-1]).get("rows", []) if out else []
+
+
+def make_database(folder: Path, *statements: str) -> Path:
+    """A database whose first commit after the initial one holds what the statements make."""
+    folder.mkdir(parents=True)
+    dolt(folder, "init", "-b", "main", "--name", "Ann", "--email", "ann@example.com")
+    if statements:
+        script = ";\n".join([*statements, "call dolt_commit('-Am', 'setup', '--author', 'Ann <ann@example.com>')"])
+        dolt(folder, "sql", stdin=script)
+    return folder
+
+
+def head(folder: Path, ref: str = "main") -> str:
+    """The hash of a ref."""
+    return str(sql(folder, f"select dolt_hashof('{ref}') as h")[0]["h"])
+
+
+def footprint(folder: Path) -> dict[str, str]:
+    """Everything of a database that doltflow must not change unasked: checkout, working set, staging, branch names."""
+    return {
+        "head": json.loads((folder / ".dolt" / "repo_state.json").read_text())["head"],
+        "status": dolt(folder, "status"),
+        "staged": dolt(folder, "diff", "--staged", "-r", "sql"),
+        "working": dolt(folder, "diff", "-r", "sql"),
+        "branches": str(sql(folder, "select name from dolt_branches order by name")),
+        "temporary": str(sorted(path.name for path in (folder / ".dolt" / "temptf").iterdir())),
+    }
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """A run of a flow in a test."""
+
+    pathspec: str
+    returncode: int
+    output: str
+
+
+def run_flow(folder: Path, script: str, *arguments: str, check: bool = True, command: str = "run") -> FlowRun:
+    """Runs a flow of `tests/flows` in a folder, whose `.metaflow` is its store."""
+    file = folder / "run_id"
+    file.unlink(missing_ok=True)
+    path = script if Path(script).is_absolute() else str(FLOWS / script)
+    done = subprocess.run(
+        [sys.executable, path, "--no-pylint", command, "--run-id-file", str(file), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    flow = done.stdout.partition("executing ")[2].partition(" ")[0].strip("\x1b[0m").split("\x1b")[0]
+    return FlowRun(f"{flow}/{file.read_text() if file.exists() else ''}", done.returncode, done.stdout + done.stderr)
+
+
+@pytest.fixture
+def database() -> Callable[..., Path]:
+    """Makes databases in the current folder."""
+    return lambda name, *statements: make_database(Path.cwd() / name, *statements)
+
+
+@pytest.fixture(scope="session")
+def _demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, made once by the command itself."""
+    top = tmp_path_factory.mktemp("demo")
+    program = str(Path(sys.executable).with_name("doltflow"))
+    done = subprocess.run(
+        [program, "demo", "folder"], cwd=top, env=isolated(top / "home"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return top / "folder"
+
+
+@pytest.fixture
+def demo_folder(_demo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The demo's folder, for tests that only ask; it is the current folder."""
+    monkeypatch.chdir(_demo)
+    return _demo
+
+
+@pytest.fixture
+def demo_copy(_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the demo's folder, for tests that change it; it is the current folder."""
+    copy = tmp_path / "demo"
+    shutil.copytree(_demo, copy)
+    monkeypatch.chdir(copy)
+    return copy
