@@ -1,0 +1,1 @@
+"""The outside programs: Dolt and Metaflow, one module for each."""

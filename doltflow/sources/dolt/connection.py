@@ -1,0 +1,190 @@
+"""One connection to a Dolt server; the only module that uses the MySQL driver. Foreign errors are translated here."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pymysql
+from pymysql.converters import encoders
+from pymysql.cursors import SSCursor
+
+from doltflow.errors import (
+    BadValueError,
+    ColumnNotFoundError,
+    DoltError,
+    DoltVersionError,
+    QueryError,
+    RefNotFoundError,
+    TableNotFoundError,
+)
+from doltflow.sources.dolt.server import Endpoint
+
+OLDEST = (1, 83, 0)
+_DUPLICATE, _NO_TABLE, _NO_COLUMN, _NO_DATABASE, _SYNTAX = 1062, 1146, 1054, 1049, 1064
+_VALUE = {1048, 1264, 1265, 1292, 1366, 1406, 1364, 3140, _DUPLICATE}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of a result, as the MySQL protocol describes it.
+
+    Attributes:
+        name: The column's name.
+        code: MySQL's type code.
+        unsigned, binary: The flag, and whether the character set is binary.
+        length, scale: Display length in bytes, and digits after the point.
+    """
+
+    name: str
+    code: int
+    unsigned: bool
+    binary: bool
+    length: int
+    scale: int
+
+
+class Connection:
+    """A connection to one database of a server, in autocommit mode, at a revision that `use` chooses."""
+
+    def __init__(self, endpoint: Endpoint, database: str) -> None:
+        self._endpoint = endpoint
+        self.database = database
+        self._revision: str | None = None
+        with translated():
+            self._raw = _connect(endpoint)
+
+    def close(self) -> None:
+        """Closes the connection; what was not committed is rolled back."""
+        self._raw.close()
+
+    def check_version(self) -> str:
+        """Dolt's version.
+
+        Raises:
+            DoltVersionError: It is older than doltflow supports.
+        """
+        version = str(self.value("select dolt_version()"))
+        numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+        if numbers < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise DoltVersionError(
+                f"This is Dolt {version}; doltflow needs {oldest} or later.",
+                "Install a newer Dolt: https://docs.dolthub.com/introduction/installation",
+            )
+        return version
+
+    def databases(self) -> list[str]:
+        """The databases of the server, without MySQL's own."""
+        names = [str(row[0]) for row in self.rows("show databases")]
+        return [name for name in names if name not in ("information_schema", "mysql", "performance_schema", "sys")]
+
+    def use(self, revision: str | None = None) -> None:
+        """Makes statements see a branch's working set, or a commit (read-only); None is the default branch."""
+        name = self.database if revision is None else f"{self.database}/{revision}"
+        if name == self._revision:
+            return
+        with translated():
+            self._raw.select_db(name)
+        self._revision = name
+
+    def rows(self, query: str, args: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a result, as Python values."""
+        with translated(query), self._raw.cursor() as cursor:
+            cursor.execute(query, tuple(args) or None)
+            return list(cursor.fetchall())
+
+    def value(self, query: str, args: Sequence[object] = ()) -> Any:
+        """The first column of the first row, or None where there is no row."""
+        rows = self.rows(query, args)
+        return rows[0][0] if rows else None
+
+    def insert(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        """Executes an INSERT for many rows, batched into long statements."""
+        with translated(statement), self._raw.cursor() as cursor:
+            cursor.executemany(statement, rows)
+
+    @contextmanager
+    def stream(self, query: str) -> Iterator["Stream"]:
+        """A result that is read row by row, on a connection of its own, as text exactly as Dolt prints it."""
+        with translated(query):
+            raw = _connect(self._endpoint, database=self._revision, conv=encoders)
+            try:
+                with raw.cursor(SSCursor) as cursor:
+                    cursor.execute(query)
+                    yield Stream(raw, cursor)
+            finally:
+                if raw.open:
+                    raw.close()
+
+    def url(self) -> str:
+        """Where the bulk reader finds this database at this revision; it holds the secret and is never shown."""
+        user, password = quote(self._endpoint.user, safe=""), quote(self._endpoint.password, safe="")
+        return f"mysql://{user}:{password}@127.0.0.1:{self._endpoint.port}/{quote(self._revision or '', safe='')}"
+
+
+class Stream:
+    """The rows of one result, in order."""
+
+    def __init__(self, raw: Any, cursor: Any) -> None:
+        self._raw = raw
+        self._cursor = cursor
+
+    def fields(self) -> list[Field]:
+        """The columns of the result."""
+        flag_unsigned, charset_binary = 32, 63
+        return [
+            Field(f.name, f.type_code, bool(f.flags & flag_unsigned), f.charsetnr == charset_binary, f.length, f.scale)
+            for f in self._cursor._result.fields
+        ]
+
+    def take(self, count: int) -> list[tuple[Any, ...]]:
+        """The next rows, at most `count`; fewer only at the end."""
+        return list(self._cursor.fetchmany(count))
+
+    def abandon(self) -> None:
+        """Drops the connection, so that the rows that were not taken are not sent."""
+        self._cursor._result.unbuffered_active = False
+        self._raw._force_close()
+
+
+def _connect(endpoint: Endpoint, **options: Any) -> Any:
+    # TLS on the loopback address would cost twenty milliseconds and protect nothing.
+    return pymysql.connect(
+        host="127.0.0.1",
+        port=endpoint.port,
+        user=endpoint.user,
+        password=endpoint.password,
+        ssl_disabled=True,
+        autocommit=True,
+        charset="utf8mb4",
+        **options,
+    )
+
+
+@contextmanager
+def translated(query: str = "") -> Iterator[None]:
+    """Turns the driver's errors into doltflow's, the cause chained."""
+    try:
+        yield
+    except pymysql.err.Error as error:
+        number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        message = str(error.args[1] if len(error.args) > 1 else error)
+        raise _translate(number, message, query) from error
+
+
+def _translate(number: int, message: str, query: str) -> DoltError:
+    text = f"Dolt says: {message}."
+    if number == _NO_TABLE or message.startswith("table not found"):
+        return TableNotFoundError(text)
+    if number == _NO_COLUMN or re.search(r"column .* could not be found", message):
+        return ColumnNotFoundError(text)
+    if number in _VALUE or message.startswith("duplicate primary key"):
+        return BadValueError(text)
+    if number == _NO_DATABASE or re.search(r"branch not found|invalid ref spec|target commit not found", message):
+        return RefNotFoundError(text)
+    if number == _SYNTAX or "syntax error" in message:
+        return QueryError(text, f"The query was: {query[:300]}" if query else "")
+    return DoltError(text)

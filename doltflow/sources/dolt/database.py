@@ -1,0 +1,294 @@
+"""One Dolt database: a folder, its server while somebody reads or writes it, and what one can ask it."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from doltflow.errors import ColumnNotFoundError, DatabaseNotFoundError, RefNotFoundError, nearest
+from doltflow.model.commit import Commit
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.quoting import literal, quote
+from doltflow.sources.dolt import history, refs
+from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.server import Endpoint, serving
+
+if TYPE_CHECKING:  # Arrow and the writing of frames take half a second to import, and most commands need neither.
+    import pyarrow as pa
+
+    from doltflow.sources.dolt.write import StoredWrite, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A Dolt database in a folder.
+
+    Attributes:
+        name: The folder's name.
+        folder: Absolute path, links resolved.
+    """
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> "Database":
+        """The database in a folder.
+
+        Raises:
+            DatabaseNotFoundError: There is no such folder, or it is not a Dolt database.
+        """
+        folder = Path(path).expanduser()
+        try:
+            if not folder.exists():
+                there = [p.name for p in databases_in(folder.parent)] if folder.parent.is_dir() else []
+                raise DatabaseNotFoundError(f"There is no folder `{path}`.", nearest(folder.name, there))
+            if not is_database(folder):
+                raise DatabaseNotFoundError(
+                    f"The folder `{path}` is not a Dolt database: it has no `.dolt/noms`.",
+                    "`dolt init` there makes it one.",
+                )
+            folder = folder.resolve()
+        except (OSError, ValueError) as error:
+            raise DatabaseNotFoundError(f"`{path}` cannot be opened as a database: {error}.") from error
+        return cls(folder.name, folder)
+
+    def head_branch(self) -> str | None:
+        """The branch that is checked out in the folder, as `repo_state.json` says."""
+        try:
+            head = str(json.loads((self.folder / ".dolt" / "repo_state.json").read_text())["head"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return head.removeprefix("refs/heads/") if head.startswith("refs/heads/") else None
+
+    @contextmanager
+    def open(self) -> Iterator["Session"]:
+        """A session with the database; the server behind it is gone when the last session ends.
+
+        Raises:
+            DoltError: It cannot be served; see `serving`.
+        """
+        with serving(self.folder) as endpoint:
+            connection = Connection(endpoint, self.name)
+            try:
+                version = connection.check_version()
+                connection.database = self._served_name(connection.databases())
+                yield Session(self, connection, endpoint, version)
+            finally:
+                connection.close()
+
+    def _served_name(self, names: Sequence[str]) -> str:
+        # Dolt replaces some characters of a folder's name; a server that somebody else runs may hold more databases.
+        same = [name for name in names if name.casefold() == self.name.casefold()]
+        if same or len(names) == 1:
+            return (same or list(names))[0]
+        raise DatabaseNotFoundError(
+            f"The server that runs on {self.folder} has no database `{self.name}`.", nearest(self.name, names)
+        )
+
+
+class Session:
+    """What one can ask a database while it is open. Every question names its commit or branch."""
+
+    def __init__(self, database: Database, connection: Connection, endpoint: Endpoint, version: str) -> None:
+        self.database = database
+        self.version = version
+        self._connection = connection
+        self._endpoint = endpoint
+
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return self.database.name
+
+    def default_branch(self) -> str:
+        """The branch of the folder's head, else the server's default."""
+        head = self.database.head_branch()
+        if head is not None and head in self.branches():
+            return head
+        self._connection.use()
+        return str(self._connection.value("select active_branch()"))
+
+    def branches(self) -> dict[str, str]:
+        """The head commit of every branch, by its name."""
+        self._connection.use()
+        return refs.branches(self._connection)
+
+    def branch_head(self, branch: str) -> str:
+        """The head commit of a branch.
+
+        Raises:
+            RefNotFoundError: There is no such branch.
+        """
+        known = self.branches()
+        if branch not in known:
+            raise RefNotFoundError(f"`{self.name}` has no branch `{branch}`.", nearest(branch, known))
+        return known[branch]
+
+    def resolve(self, ref: str) -> str:
+        """The full hash of a branch, tag, commit or prefix of one, with `~n` where wanted.
+
+        Raises:
+            RefNotFoundError: There is none.
+        """
+        return refs.resolve(self._connection, ref, self.name)
+
+    def has_commit(self, hash_: str) -> bool:
+        """Whether the database has a commit with that full hash."""
+        if not refs.HASH.fullmatch(hash_):
+            return False
+        self._connection.use()
+        query = "select 1 from dolt_commits where commit_hash = %s"
+        return bool(self._connection.rows(query, [hash_]))
+
+    def commit(self, hash_: str) -> Commit:
+        """The commit with a full hash.
+
+        Raises:
+            RefNotFoundError: There is none.
+        """
+        self._connection.use()
+        return self._named(history.commit(self._connection, hash_))
+
+    def log(self) -> list[Commit]:
+        """The commits of all branches, newest first."""
+        return [self._named(commit) for commit in history.log(self._connection)]
+
+    def commits_of_task(self, pathspec: Pathspec, branch: str) -> list[Commit]:
+        """The commits that a task made on a branch, newest first."""
+        return [self._named(c) for c in history.commits_of_task(self._connection, pathspec, branch)]
+
+    def _named(self, commit: Commit) -> Commit:
+        return commit if commit.database == self.name else replace(commit, database=self.name)
+
+    def last_change(self, table: str, at: str) -> str:
+        """The hash of the commit that made a table what it is at a commit."""
+        return history.last_change(self._connection, table, at)
+
+    def table_hash(self, table: str, at: str) -> str | None:
+        """The content hash of a table at a commit, schema included; None where it is not there."""
+        return refs.hash_of_table(self._connection, table, at)
+
+    def tables(self, at: str) -> list[str]:
+        """The names of the tables at a commit."""
+        return refs.tables(self._connection, at)
+
+    def find_table(self, table: str, at: str) -> str:
+        """The table's name as the database spells it.
+
+        Raises:
+            TableNotFoundError: It is not there at that commit.
+        """
+        return refs.find_table(self._connection, table, at, self.name)
+
+    def column_names(self, table: str, at: str) -> list[str]:
+        """The names of a table's columns at a commit, in order."""
+        self._connection.use(at)
+        return [column.name for column in refs.table_columns(self._connection, table) or ()]
+
+    def row_count(self, table: str, at: str) -> int:
+        """How many rows a table has at a commit."""
+        self._connection.use(at)
+        return int(self._connection.value(f"select count(*) from {quote(table)}"))
+
+    def read(self, table: str, at: str, columns: Sequence[str] | None = None, where: str | None = None) -> "pa.Table":
+        """Rows of a table at a commit.
+
+        Args:
+            table: The table's name, as the database spells it.
+            at: Full hash of the commit.
+            columns: The columns to take, in order; all without it.
+            where: A predicate in SQL, checked by the caller.
+
+        Raises:
+            ColumnNotFoundError: A column is not there.
+        """
+        from doltflow.sources.dolt.fetch import fetch_table
+
+        self._connection.use(at)
+        known = refs.table_columns(self._connection, table) or []
+        by_name = {column.name.casefold(): column for column in known}
+        for name in columns or ():
+            if name.casefold() not in by_name:
+                raise ColumnNotFoundError(
+                    f"The table `{table}` of `{self.name}` has no column `{name}` at commit {at}.",
+                    nearest(name, [column.name for column in known]),
+                )
+        wanted = known if columns is None else [by_name[name.casefold()] for name in columns]
+        return fetch_table(self._connection, quote(table), wanted, f"WHERE {where}" if where else "")
+
+    def query(self, query: str, at: str) -> "pa.Table":
+        """The result of a query at a commit; that it only reads is checked by the caller."""
+        from doltflow.sources.dolt.fetch import fetch_query
+
+        self._connection.use(at)
+        return fetch_query(self._connection, query)
+
+    def diff(self, table: str, from_commit: str, to_commit: str) -> "pa.Table":
+        """The rows of a table that differ between two commits, as Dolt's `dolt_diff` gives them."""
+        from doltflow.sources.dolt.fetch import fetch_query
+
+        self._connection.use(to_commit)
+        source = f"dolt_diff({literal(from_commit)}, {literal(to_commit)}, {literal(table)})"
+        return fetch_query(self._connection, f"select * from {source}")
+
+    def check_write(self, write: "Write", branch: str) -> None:
+        """Makes sure, as far as can be told before, that a frame can be written.
+
+        Raises:
+            DirtyTableError: The table has uncommitted changes on that branch.
+            SchemaMismatchError, BadValueError: The frame does not fit the table.
+        """
+        from doltflow.sources.dolt.write import plan
+        from doltflow.sources.dolt.write.store import check_clean
+
+        check_clean(self._connection, branch, write.table)
+        self._connection.use(self.branch_head(branch))
+        plan(write.frame, write.table, refs.table_columns(self._connection, write.table), write.mode, dict(write.types))
+
+    def commit_writes(
+        self, branch: str, writes: Sequence["Write"], message: str, author: str, undo: Sequence[str] = ()
+    ) -> tuple[str, list["StoredWrite"]]:
+        """Stores writes as one commit on a branch; see `doltflow.sources.dolt.write.commit_writes`."""
+        from doltflow.sources.dolt.write import commit_writes
+
+        folder = self._endpoint.load_folder
+        return commit_writes(self._connection, branch, writes, message, author, undo, folder)
+
+    def author(self) -> str | None:
+        """`Name <mail>` as Dolt is configured for this folder, or None where nobody configured it."""
+        settings = _settings(Path(os.environ.get("DOLT_ROOT_PATH") or Path.home()) / ".dolt" / "config_global.json")
+        settings |= _settings(self.database.folder / ".dolt" / "config.json")
+        name, email = settings.get("user.name"), settings.get("user.email")
+        return format_author(name, email or "") if name else None
+
+
+def format_author(name: str, email: str) -> str:
+    """`Name <mail>`, without what would break that form."""
+    strip = str.maketrans("<>\r\n", "    ")
+    return f"{name.translate(strip).strip()} <{email.translate(strip).strip()}>"
+
+
+def _settings(file: Path) -> dict[str, str]:
+    try:
+        data = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in data.items()} if isinstance(data, Mapping) else {}
+
+
+def is_database(folder: Path) -> bool:
+    """Whether a folder holds a Dolt database."""
+    return (folder / ".dolt" / "noms").is_dir()
+
+
+def databases_in(folder: Path) -> list[Path]:
+    """The databases in a folder and just below it."""
+    try:
+        below = sorted(path for path in folder.iterdir() if path.is_dir() and is_database(path))
+    except OSError:
+        below = []
+    return ([folder] if is_database(folder) else []) + below

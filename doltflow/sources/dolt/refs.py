@@ -1,0 +1,125 @@
+"""What a database holds at a commit, and what its names stand for."""
+
+import re
+from collections.abc import Sequence
+
+from doltflow.errors import DoltError, RefNotFoundError, TableNotFoundError, nearest
+from doltflow.model.quoting import quote
+from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.supervisor import TEMPORARY
+
+HASH = re.compile(r"[0-9a-v]{32}")
+_PREFIX = re.compile(r"[0-9a-v]{6,31}")
+
+
+def branches(connection: Connection) -> dict[str, str]:
+    """The head commit of every branch, by its name; without doltflow's own temporary ones."""
+    rows = connection.rows("select name, hash from dolt_branches")
+    return {str(name): str(head) for name, head in rows if not str(name).startswith(TEMPORARY)}
+
+
+def tags(connection: Connection) -> dict[str, str]:
+    """The commit of every tag, by its name."""
+    return {str(name): str(commit) for name, commit in connection.rows("select tag_name, tag_hash from dolt_tags")}
+
+
+def hash_of(connection: Connection, ref: str) -> str:
+    """The full hash of a ref that Dolt itself understands.
+
+    Raises:
+        DoltError: It understands none.
+    """
+    return str(connection.value("select dolt_hashof(%s)", [ref]))
+
+
+def resolve(connection: Connection, ref: str, database: str) -> str:
+    """The full hash of a commit, a prefix of one, a branch, a tag, or one of these with `~n` or `^`.
+
+    Raises:
+        RefNotFoundError: There is no such ref, or the prefix fits several commits.
+    """
+    connection.use()
+    base = re.match(r"([^~^]*)([~^].*)?$", ref)
+    name, steps = (base[1], base[2] or "") if base else (ref, "")
+    known = branches(connection)
+    name = known.get(name) or tags(connection).get(name) or _by_prefix(connection, name, database) or name
+    try:
+        return hash_of(connection, name + steps)
+    except DoltError as error:
+        raise RefNotFoundError(
+            f"`{database}` has no branch, tag or commit `{ref}`.", nearest(ref, [*known, *tags(connection)])
+        ) from error
+
+
+def _by_prefix(connection: Connection, name: str, database: str) -> str | None:
+    if not _PREFIX.fullmatch(name):
+        return None
+    rows = connection.rows(
+        "select commit_hash from dolt_commits where commit_hash >= %s and commit_hash < %s limit 3", [name, name + "w"]
+    )
+    hashes = sorted({str(row[0]) for row in rows})
+    if len(hashes) > 1:
+        raise RefNotFoundError(
+            f"`{name}` fits several commits of `{database}`: {', '.join(hashes)}.", "Give more of it."
+        )
+    return hashes[0] if hashes else None
+
+
+def tables(connection: Connection, commit: str) -> list[str]:
+    """The names of the tables at a commit."""
+    connection.use(commit)
+    return [str(row[0]) for row in connection.rows("show full tables") if str(row[1]).upper() == "BASE TABLE"]
+
+
+def find_table(connection: Connection, table: str, commit: str, database: str) -> str:
+    """The table's name as the database spells it.
+
+    Raises:
+        TableNotFoundError: It is not there at that commit.
+    """
+    known = tables(connection, commit)
+    for name in known:
+        if name == table:
+            return name
+    for name in known:
+        if name.casefold() == table.casefold():
+            return name
+    raise TableNotFoundError(
+        f"`{database}` has no table `{table}` at commit {commit}.",
+        nearest(table, known) or "It has no tables there at all.",
+    )
+
+
+def table_columns(connection: Connection, table: str) -> list[Column] | None:
+    """The columns of a table at the connection's revision, in order; None where there is no such table."""
+    try:
+        rows = connection.rows(f"show columns from {quote(table)}")
+    except TableNotFoundError:
+        return None
+    keys = _key_order(connection, table) if sum(row[3] == "PRI" for row in rows) else []
+    return [
+        Column(
+            str(name),
+            str(kind),
+            nullable == "YES",
+            keys.index(str(name)) if str(name) in keys else None,
+            default is not None or bool(extra),
+        )
+        for name, kind, nullable, _, default, extra in rows
+    ]
+
+
+def _key_order(connection: Connection, table: str) -> Sequence[str]:
+    rows = connection.rows(f"show index from {quote(table)}")
+    primary = sorted((int(row[3]), str(row[4])) for row in rows if row[2] == "PRIMARY")
+    return [name for _, name in primary]
+
+
+def hash_of_table(connection: Connection, table: str, commit: str) -> str | None:
+    """The content hash of a table at a commit, schema included; None where it is not there."""
+    connection.use(commit)
+    try:
+        return str(connection.value("select dolt_hashof_table(%s)", [table]))
+    except DoltError:
+        return None

@@ -1,0 +1,308 @@
+"""A `dolt sql-server` on demand: one per database folder, shared by all who use the folder, gone when the last leaves.
+
+A server answers in a millisecond what the `dolt` program answers in seventy, and merges concurrent commits where the
+program refuses them. Who opens a folder holds `users.lock` *shared* for as long; the kernel frees it when a process
+dies. The last one to leave ends the server before it returns, so that afterwards the user's own `dolt checkout` works.
+Where the last one was killed, the supervisor (`supervisor.py`) gets the lock and ends the server in its place.
+A server that somebody else runs on the folder is used as it is, as the `dolt` program does, and never ended.
+"""
+
+import fcntl
+import hashlib
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from doltflow.errors import DatabaseLockedError, DoltError, SettingsError
+from doltflow.sources.dolt.program import find_dolt
+
+_LOCAL_USER = "__dolt_local_user__"
+_STOP_SECONDS = 10.0
+_CONFIG = """\
+log_level: error
+behavior:
+  event_scheduler: "OFF"
+  auto_gc_behavior:
+    enable: false
+listener:
+  host: 127.0.0.1
+  port: {port}
+data_dir: {folder}
+cfg_dir: {runtime}
+privilege_file: {runtime}/privileges.db
+branch_control_file: {runtime}/branch_control.db
+system_variables:
+  dolt_stats_enabled: 0
+  secure_file_priv: {load_folder}
+"""
+
+_children: set[int] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server listens, on the loopback address, and how to be let in.
+
+    Attributes:
+        port: TCP port.
+        user, password: The account that Dolt keeps for local processes.
+        load_folder: The folder that the server may load files from; None where somebody else runs the server.
+    """
+
+    port: int
+    user: str
+    password: str
+    load_folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Info:
+    """Dolt's own note of the server that runs on a folder."""
+
+    pid: int
+    port: int
+    secret: str
+
+
+def lock_timeout() -> float:
+    """The longest wait for another process, in seconds: `DOLTFLOW_LOCK_TIMEOUT`, else 600."""
+    text = os.environ.get("DOLTFLOW_LOCK_TIMEOUT", "600")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise SettingsError(f"DOLTFLOW_LOCK_TIMEOUT is `{text}`, not a number of seconds.", "Set it to 600, say.")
+    return seconds
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Endpoint]:
+    """A server on a database folder, for as long as the context lasts.
+
+    Raises:
+        DoltNotFoundError: There is no `dolt` program.
+        DatabaseLockedError: Another Dolt process held the database for longer than the limit.
+        DoltError: The server does not start.
+    """
+    folder = folder.resolve()
+    runtime = _runtime_folder(folder)
+    with (runtime / "users.lock").open("a+") as users:
+        with _start_lock(runtime, folder):
+            _lock(users.fileno(), fcntl.LOCK_SH, folder)
+            endpoint = _attach(folder, runtime) or _start(folder, runtime)
+        try:
+            yield endpoint
+        finally:
+            with _start_lock(runtime, folder), suppress(BlockingIOError):
+                fcntl.flock(users.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _stop(folder, runtime)
+            _reap()
+
+
+def _runtime_folder(folder: Path) -> Path:
+    """A private folder for the locks and the server's own files, outside the database."""
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    if not os.access(base, os.W_OK):
+        base = Path(tempfile.gettempdir())
+    own = base / f"doltflow-{os.getuid()}"
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owner = own.stat()
+    if owner.st_uid != os.getuid() or owner.st_mode & 0o022:
+        raise DoltError(
+            f"{own} can be written by others, so doltflow does not keep its locks there.",
+            "Remove it, or set XDG_RUNTIME_DIR to a folder of your own.",
+        )
+    runtime = own / hashlib.sha256(os.fsencode(folder)).hexdigest()[:20]
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    return runtime
+
+
+@contextmanager
+def _start_lock(runtime: Path, folder: Path) -> Iterator[None]:
+    with (runtime / "start.lock").open("a+") as file:
+        _lock(file.fileno(), fcntl.LOCK_EX, folder)
+        yield
+
+
+def _lock(descriptor: int, kind: int, folder: Path) -> None:
+    deadline = time.monotonic() + lock_timeout()
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise DatabaseLockedError(
+                    f"Another doltflow process has held {folder} for longer than {lock_timeout():g} s.",
+                    "Wait for it, or raise DOLTFLOW_LOCK_TIMEOUT.",
+                ) from error
+        time.sleep(random.uniform(0.001, 0.005))
+
+
+def _read_info(folder: Path) -> _Info | None:
+    try:
+        pid, port, secret = (folder / ".dolt" / "sql-server.info").read_text().strip().split(":")
+        return _Info(int(pid), int(port), secret)
+    except (OSError, ValueError):
+        return None
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            return connection.recv(1) != b""
+    except OSError:
+        return False
+
+
+def _attach(folder: Path, runtime: Path) -> Endpoint | None:
+    info = _read_info(folder)
+    if info is None or not _answers(info.port):
+        return None
+    return _endpoint(info, folder, ours=_our_pid(runtime) == info.pid)
+
+
+def _endpoint(info: _Info, folder: Path, *, ours: bool) -> Endpoint:
+    return Endpoint(info.port, _LOCAL_USER, info.secret, _load_folder(folder) if ours else None)
+
+
+def _load_folder(folder: Path) -> Path:
+    # Dolt's own folder for temporary files: on the disk of the data, which a large frame needs.
+    return folder / ".dolt" / "temptf"
+
+
+def _our_pid(runtime: Path) -> int | None:
+    try:
+        return int((runtime / "pid").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _start(folder: Path, runtime: Path) -> Endpoint:
+    program = find_dolt()
+    deadline = time.monotonic() + lock_timeout()
+    while True:
+        endpoint, log = _try_start(program, folder, runtime)
+        if endpoint is not None:
+            return endpoint
+        if "locked" not in log and "read only" not in log and "already in use" not in log:
+            raise DoltError(f"Dolt cannot serve {folder}: {log}", "`dolt fsck` in that folder tells more.")
+        if time.monotonic() > deadline:
+            raise DatabaseLockedError(
+                f"Another Dolt process has held {folder} for longer than {lock_timeout():g} s.",
+                "Wait until it ends (a `dolt table import`, a `dolt sql-server`?), or raise DOLTFLOW_LOCK_TIMEOUT.",
+            )
+        time.sleep(random.uniform(0.05, 0.2))
+
+
+def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | None, str]:
+    """A running server's endpoint, or None and what the server that died said."""
+    config, log = runtime / "config.yaml", runtime / "server.log"
+    load_folder = _load_folder(folder)
+    load_folder.mkdir(exist_ok=True)
+    config.write_text(
+        _CONFIG.format(port=_free_port(), folder=_yaml(folder), runtime=runtime, load_folder=_yaml(load_folder))
+    )
+    log.write_bytes(b"")
+    pid = _spawn([program, "sql-server", "--config", str(config), "--skip-root-user-initialization"], log)
+    (runtime / "pid").write_text(str(pid))
+    _spawn(
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            str(Path(__file__).with_name("supervisor.py")),
+            str(runtime),
+            str(folder),
+            program,
+            str(pid),
+        ]
+    )
+    while True:
+        info = _read_info(folder)
+        if info is not None and info.pid == pid and _answers(info.port):
+            return _endpoint(info, folder, ours=True), ""
+        if _ended(pid):
+            return None, _last_line(log)
+        time.sleep(0.001)
+
+
+def _yaml(path: Path) -> str:
+    # A single-quoted YAML scalar; `$$` because Dolt interpolates variables before it parses.
+    return "'" + str(path).replace("'", "''").replace("$", "$$") + "'"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _spawn(arguments: list[str], log: Path | None = None) -> int:
+    """Starts a program in a session of its own, so that no Ctrl-C meant for us reaches it."""
+    output = str(log or os.devnull)
+    pid = os.posix_spawn(
+        arguments[0],
+        arguments,
+        {**os.environ, "TZ": "UTC"},  # Dolt prints dates in its own zone.
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_APPEND, 0),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    _children.add(pid)
+    return pid
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process has ended; reaps it where it is a child of ours."""
+    if pid in _children:
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                return False
+        except ChildProcessError:
+            pass
+        _children.discard(pid)
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _reap() -> None:
+    for pid in list(_children):
+        _ended(pid)
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it ended without a word."
+
+
+def _stop(folder: Path, runtime: Path) -> None:
+    """Ends our own server and waits until it has let go of the database."""
+    pid, info = _our_pid(runtime), _read_info(folder)
+    if pid is None or info is None or info.pid != pid:
+        return
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while _read_info(folder) is not None or (pid in _children and not _ended(pid)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
+    (runtime / "pid").unlink(missing_ok=True)

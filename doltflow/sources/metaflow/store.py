@@ -1,0 +1,267 @@
+"""Metaflow's store: the runs that were, their parameters and their record of Dolt."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from doltflow.errors import AmbiguousRunError, RunNotFoundError, StoreNotFoundError, nearest
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.run import Run, Status, rerun_of
+from doltflow.sources.metaflow.processes import has_process
+from doltflow.sources.metaflow.running import ARTIFACT
+from doltflow.sources.metaflow.stored import StoredRun, StoredTask
+
+LATEST = "latest"
+QUIET = timedelta(minutes=1)
+"""How long after its last sign of life a run counts as running though no process of it is seen."""
+
+
+def _local_root(folder: Path | None) -> Path:
+    """The local store's folder: that of the running flow, else the one that is set or found upwards.
+
+    Raises:
+        StoreNotFoundError: There is none.
+    """
+    from metaflow import current
+    from metaflow.plugins.datastores.local_storage import LocalStorage
+
+    if folder is None and current.is_running_flow and LocalStorage.datastore_root:
+        return Path(LocalStorage.datastore_root)
+    start = (folder or Path.cwd()).absolute()
+    above = (start, *start.parents)
+    candidates = above if LocalStorage.SYSROOT_VAR is None else (Path(LocalStorage.SYSROOT_VAR).absolute(),)
+    for candidate in candidates:
+        if (candidate / LocalStorage.DATASTORE_DIR).is_dir():
+            return Path(candidate, LocalStorage.DATASTORE_DIR)
+    raise StoreNotFoundError(
+        f"There is no Metaflow store (`{LocalStorage.DATASTORE_DIR}`) in {candidates[0]}"
+        f"{' or above it' if candidates is above else ''}.",
+        "Go to the folder where the flows ran, or set METAFLOW_DATASTORE_SYSROOT_LOCAL.",
+    )
+
+
+class Store:
+    """The runs of Metaflow's store, every user's. Metaflow's own settings in this process stay as they are."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Opens the store.
+
+        Args:
+            folder: Where to look for a local store, and above; the current folder without it.
+
+        Raises:
+            StoreNotFoundError: There is none.
+        """
+        try:
+            from metaflow import get_metadata
+        except Exception as error:  # Metaflow reads its configuration while it is imported, and raises what it likes.
+            raise StoreNotFoundError(f"Metaflow cannot be started: {error}.", "Check METAFLOW_PROFILE.") from error
+        self._root: Path | None = None
+        try:
+            if str(get_metadata()).startswith("local@"):
+                self._root = _local_root(folder)
+                next(self._root.iterdir(), None)
+        except OSError as error:
+            raise StoreNotFoundError(f"Metaflow's store cannot be read: {error}.") from error
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Asks Metaflow for every user's runs of this store, and translates what it raises."""
+        from metaflow.client import core
+        from metaflow.exception import MetaflowException, MetaflowNotFound
+        from metaflow.plugins.datastores.local_storage import LocalStorage
+
+        before = core.current_namespace, LocalStorage.datastore_root
+        core.current_namespace = None
+        if self._root is not None:
+            LocalStorage.datastore_root = str(self._root)
+        try:
+            yield
+        except MetaflowNotFound as error:
+            raise RunNotFoundError(f"Metaflow's store has no {what}.") from error
+        except (MetaflowException, OSError, ValueError) as error:
+            raise StoreNotFoundError(
+                f"Metaflow's store cannot be read for {what}: {type(error).__name__}: {error}."
+            ) from error
+        finally:
+            core.current_namespace, LocalStorage.datastore_root = before
+
+    def flows(self) -> list[str]:
+        """The names of the flows that ran."""
+        from metaflow import Metaflow
+
+        with self._reading("flows"):
+            return sorted(flow.id for flow in Metaflow().flows)
+
+    def started(self, flow: str | None = None) -> dict[Pathspec, datetime]:
+        """The runs of one flow or of all, newest first, each with when it began."""
+        from metaflow import Flow
+
+        found: list[tuple[Pathspec, datetime]] = []
+        for name in [flow] if flow is not None else self.flows():
+            with self._reading(f"flow `{name}`"):
+                found += [(Pathspec(name, str(run.id)), _utc(run.created_at)) for run in Flow(name).runs()]
+        return dict(sorted(found, key=lambda item: item[1], reverse=True))
+
+    def find(self, text: str) -> Pathspec:
+        """The run, step or task that a user means: `Flow/run_id[/step[/task]]`, `Flow/latest` or a bare run id.
+
+        Raises:
+            RunNotFoundError: There is none; the nearest names are listed.
+            AmbiguousRunError: The run id belongs to several flows.
+        """
+        pathspec = Pathspec.parse(text)
+        if pathspec is None:
+            return self._find_bare(text)
+        flows = self.flows()
+        if pathspec.flow not in flows:
+            raise RunNotFoundError(f"There is no flow `{pathspec.flow}`.", nearest(pathspec.flow, flows))
+        if pathspec.run_id == LATEST:
+            pathspec = self._latest(pathspec)
+        known = [run.run_id for run in self.started(pathspec.flow)]
+        if pathspec.run_id not in known:
+            raise RunNotFoundError(
+                f"The flow `{pathspec.flow}` has no run `{pathspec.run_id}`.", nearest(pathspec.run_id, known)
+            )
+        if pathspec.step is not None:
+            self._check_below(pathspec)
+        return pathspec
+
+    def _find_bare(self, text: str) -> Pathspec:
+        known = list(self.started())
+        found = [run for run in known if run.run_id == text]
+        if len(found) > 1:
+            raise AmbiguousRunError(
+                f"Several flows have a run `{text}`: {', '.join(run.run for run in found)}.", "Name one of them."
+            )
+        if not found:
+            names = [name for run in known for name in (run.run, run.run_id)]
+            raise RunNotFoundError(f"There is no run `{text}`.", nearest(text, names))
+        return found[0]
+
+    def _latest(self, pathspec: Pathspec) -> Pathspec:
+        from metaflow import Run as Client
+
+        for candidate in self.started(pathspec.flow):
+            with self._reading(f"run `{candidate}`"):
+                is_rerun = rerun_of(Client(candidate.run).user_tags) is not None
+            if not is_rerun and self.read(candidate).succeeded():
+                return Pathspec(candidate.flow, candidate.run_id, pathspec.step, pathspec.task_id)
+        raise RunNotFoundError(
+            f"The flow `{pathspec.flow}` has no successful run that is no rerun.", "`doltflow runs` lists all."
+        )
+
+    def _check_below(self, pathspec: Pathspec) -> None:
+        tasks = self.read(pathspec).tasks
+        steps = {task.step for task in tasks}
+        if pathspec.step not in steps:
+            raise RunNotFoundError(
+                f"The run `{pathspec.run}` has no step `{pathspec.step}`.", nearest(str(pathspec.step), steps)
+            )
+        ids = [str(task.pathspec.task_id) for task in tasks if task.step == pathspec.step]
+        if pathspec.task_id is not None and pathspec.task_id not in ids:
+            raise RunNotFoundError(
+                f"The step `{pathspec.run}/{pathspec.step}` has no task `{pathspec.task_id}`.",
+                nearest(pathspec.task_id, ids),
+            )
+
+    def read(self, pathspec: Pathspec) -> StoredRun:
+        """The tasks of a run."""
+        from metaflow.datastore import FlowDataStore
+
+        with self._reading(f"run `{pathspec.run}`"):
+            for storage, root in self._places(pathspec):
+                flow = FlowDataStore(pathspec.flow, storage_impl=storage, ds_root=root)
+                tasks = flow.get_task_datastores(pathspec.run_id, allow_not_done=True)
+                if tasks:
+                    return StoredRun.of(StoredTask(pathspec.flow, task) for task in tasks)
+        return StoredRun.of(())
+
+    def _places(self, pathspec: Pathspec) -> Iterator[tuple[Any, str]]:
+        """Where the data of a run may be: kinds of storage, each with its root."""
+        from metaflow import Run as Client
+        from metaflow.plugins import DATASTORES
+        from metaflow.plugins.datastores.local_storage import LocalStorage
+
+        if self._root is not None:
+            # Where the store is now; the client would look where it was when the flow ran.
+            yield LocalStorage, str(self._root)
+        tasks = (step.task for step in Client(pathspec.run))
+        noted: dict[str, str] = next((task.metadata_dict for task in tasks if task is not None), {})
+        for storage in DATASTORES:
+            if noted.get("ds-type") == storage.TYPE and noted.get("ds-root"):
+                yield storage, noted["ds-root"]
+
+    def run(self, pathspec: Pathspec, stored: StoredRun) -> Run:
+        """What Metaflow knows of a run, without its accesses.
+
+        Args:
+            pathspec: The run.
+            stored: Its tasks.
+
+        Raises:
+            RunNotFoundError: There is none.
+        """
+        from metaflow import Run as Client
+
+        with self._reading(f"run `{pathspec.run}`"):
+            client = Client(pathspec.run)
+            started, tags = _utc(client.created_at), client.user_tags
+            user = next((tag.partition(":")[2] for tag in client.system_tags if tag.startswith("user:")), None)
+        return Run(
+            flow=pathspec.flow,
+            run_id=pathspec.run_id,
+            status=self._status(pathspec, started, stored),
+            started=started,
+            finished=self._last_end(stored.ends() if stored.succeeded() else stored.failures()),
+            user=user,
+            parameters=stored.parameters(),
+            tags=tuple(sorted(tags)),
+            rerun_of=rerun_of(tags),
+            edges=stored.edges(),
+        )
+
+    def _status(self, pathspec: Pathspec, started: datetime, stored: StoredRun) -> Status:
+        """How a run ended, or that it runs.
+
+        `unknown` where it neither ended nor does anything: it was killed together with what would have said so.
+        """
+        if stored.succeeded():
+            return "successful"
+        if stored.failures():
+            return "failed"
+        signs = [started, self._last_end(stored.tasks), *(task.began() for task in stored.tasks)]
+        last = max(sign for sign in signs if sign is not None)
+        # Between two tasks there is for a moment no process that bears the run's id, and never one of a remote task.
+        lives = datetime.now(UTC) - last < QUIET or not all(task.is_local for task in stored.tasks)
+        return "running" if lives or has_process(pathspec.run_id) else "unknown"
+
+    def _last_end(self, tasks: Sequence[StoredTask]) -> datetime | None:
+        """When the last of these tasks ended, where it is known."""
+        from metaflow import Task
+
+        ends = []
+        for task in tasks:
+            with self._reading(f"task `{task.pathspec}`"):
+                ends.append(Task(str(task.pathspec)).finished_at)
+        return max((_utc(end) for end in ends if end is not None), default=None)
+
+    def artifacts(self, pathspec: Pathspec) -> list[tuple[str, object]]:
+        """The artifact `dolt` of every task of a run (or step, or task) that has one, with the task's pathspec.
+
+        Raises:
+            RecordError: One is broken.
+        """
+        found = []
+        for task in self.read(pathspec).tasks:
+            wanted = pathspec.step in (None, task.step) and pathspec.task_id in (None, task.pathspec.task_id)
+            if wanted and task.has(ARTIFACT):
+                found.append((str(task.pathspec), task.value(ARTIFACT)))
+        return found
+
+
+def _utc(moment: datetime) -> datetime:
+    # Metaflow gives the machine's own time, without a zone.
+    return moment.astimezone(UTC)
