@@ -1,0 +1,9 @@
+"""The recording library: `DoltDT` in a step pins every read to a commit and turns every write into one."""
+
+from doltflow.recorder.config import DoltConfig
+from doltflow.recorder.context import DoltDT
+from doltflow.recorder.merge import install
+
+install()
+
+__all__ = ["DoltConfig", "DoltDT"]

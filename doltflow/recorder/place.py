@@ -1,0 +1,134 @@
+"""Where a context reads and writes: its sessions with databases, and its pin."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from doltflow.errors import DatabaseNotFoundError, UsageError
+from doltflow.model.access import Access
+from doltflow.model.artifact import DatabaseConfig
+from doltflow.recorder.config import DoltConfig
+from doltflow.sources.dolt import Database, Session, databases_in, is_database
+from doltflow.sources.metaflow.running import RunningTask
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What the reads of a context see, and where its writes go.
+
+    Attributes:
+        branch: The branch.
+        commit: The commit that every read sees.
+        undo: Commits of failed attempts of this task on the branch, newest first: the writes take them back.
+    """
+
+    branch: str
+    commit: str
+    undo: tuple[str, ...] = ()
+
+
+class Place:
+    """The databases of one context: opened when first asked for, kept until the context ends.
+
+    Outside a `with` each question has a session of its own; the pin stays.
+    """
+
+    def __init__(self, config: DoltConfig | None, task: RunningTask | None) -> None:
+        self.config = config
+        self._task = task
+        self._stack: ExitStack | None = None
+        self._sessions: dict[Path, Session] = {}
+        self._pin: Pin | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this is inside a `with`."""
+        return self._stack is not None
+
+    def open(self) -> None:
+        """Begins to keep sessions, and forgets the pin of a context before."""
+        self._stack = ExitStack()
+        self._pin = None
+
+    def close(self) -> None:
+        """Ends the sessions."""
+        stack, self._stack = self._stack, None
+        self._sessions.clear()
+        if stack is not None:
+            stack.close()
+
+    def database(self) -> Database:
+        """The configuration's database.
+
+        Raises:
+            UsageError: There is no configuration.
+            DatabaseNotFoundError: It is not there.
+        """
+        if self.config is None:
+            raise UsageError("This DoltDT reads from an earlier run and has no database of its own.", "Give `config=`.")
+        return Database.at(self.config.database)
+
+    def database_of(self, access: Access, config: DatabaseConfig) -> Database:
+        """The database that an access of an earlier run went to: where that run had it, else one of that name here.
+
+        Raises:
+            DatabaseNotFoundError: It is in neither place.
+        """
+        places = [place for place in (access.folder, config.database, access.database) if place]
+        candidates = [Path(place).expanduser() for place in places]
+        near = [] if self.config is None else [Path(self.config.database).expanduser()]
+        near += databases_in(Path.cwd())
+        candidates += [folder for folder in near if folder.resolve().name == access.database]
+        for folder in candidates:
+            if is_database(folder):
+                return Database.at(folder)
+        where = f"neither at {places[0]} nor" if places else "not"
+        raise DatabaseNotFoundError(
+            f"The database `{access.database}` of {access.pathspec} is {where} in {Path.cwd()}.",
+            "Run this in the folder that holds it.",
+        )
+
+    @contextmanager
+    def session(self, database: Database) -> Iterator[Session]:
+        """A session with a database: the context's own, or one for this call alone."""
+        if self._stack is None:
+            with database.open() as session:
+                yield session
+            return
+        if database.folder not in self._sessions:
+            self._sessions[database.folder] = self._stack.enter_context(database.open())
+        yield self._sessions[database.folder]
+
+    def pin(self, session: Session) -> Pin:
+        """The pin of the configuration's database, made at the first question and kept."""
+        if self._pin is None:
+            config = self.config or DoltConfig(str(session.database.folder))
+            branch = config.branch or session.default_branch()
+            session.branch_head(branch)
+            undo = self._failed_attempts(session, branch)
+            self._pin = Pin(branch, self._seen(session, config.commit or branch), undo)
+        return self._pin
+
+    def _seen(self, session: Session, ref: str) -> str:
+        """The commit that a ref stands for; where it is a branch that a failed attempt wrote, what that one saw."""
+        failed = self._failed_attempts(session, ref) if ref in session.branches() else ()
+        # So this attempt does the same from the same.
+        return session.resolve(f"{failed[-1]}~1" if failed else ref)
+
+    def pinned_config(self, session: Session) -> DatabaseConfig:
+        """The configuration as the record keeps it."""
+        config = self.config or DoltConfig(str(session.database.folder))
+        pin = self.pin(session)
+        return config.pinned(pin.branch, pin.commit)
+
+    def _failed_attempts(self, session: Session, branch: str) -> tuple[str, ...]:
+        """Commits on the branch by earlier attempts of the task that this attempt has not taken back yet."""
+        if self._task is None or self._task.attempt == 0:
+            return ()
+        found = []
+        for commit in session.commits_of_task(self._task.pathspec, branch):
+            if commit.run is not None and commit.run.attempt >= self._task.attempt:
+                break
+            found.append(commit.hash)
+        return tuple(found)

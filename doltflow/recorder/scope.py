@@ -1,0 +1,128 @@
+"""What a query reads when it is asked at a commit, views looked through; and that it is nothing that could move."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from doltflow.errors import QueryError, RefNotFoundError, TableNotFoundError
+from doltflow.model.access import Columns
+from doltflow.model.quoting import quote
+from doltflow.sources.dolt import HASH, Session
+from doltflow.sql import QueryReads, RefRead, analyse
+
+_VIEWS = (
+    "select table_name as name, view_definition as query from information_schema.views where table_schema = database()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a query reads.
+
+    Attributes:
+        columns: Tables at the pinned commit with their columns, None where it takes them all or it cannot be told.
+        past: Tables at other commits, which the query names by their full hash.
+    """
+
+    columns: Columns = ()
+    past: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables at the pinned commit."""
+        return tuple(table for table, _ in self.columns)
+
+
+def scope_of(session: Session, query: str, commit: str) -> Scope:
+    """What a query reads at a commit, tables spelled as the database spells them.
+
+    Raises:
+        QueryError: It is not a read, or it names what could move or lies elsewhere.
+        TableNotFoundError: There is no such table.
+    """
+    walk = _Walk(session, commit)
+    walk.read(query)
+    found = sorted(walk.found.items())
+    columns = tuple((table, None if names is None else tuple(sorted(names))) for table, names in found)
+    past = tuple((at, tuple(sorted(tables))) for at, tables in sorted(walk.past.items()))
+    return Scope(columns, past)
+
+
+@dataclass
+class _Walk:
+    """The walk through a query and the views that it reads."""
+
+    session: Session
+    commit: str
+    found: dict[str, set[str] | None] = field(default_factory=dict)
+    past: dict[str, set[str]] = field(default_factory=dict)
+    views: Mapping[str, str] | None = None
+    seen: set[str] = field(default_factory=set)
+
+    def read(self, query: str) -> None:
+        tables = {table.casefold(): table for table in self.session.tables(self.commit)}
+        named = [tables[name.casefold()] for name in analyse(query).tables if name.casefold() in tables]
+        reads = analyse(query, {table: self.session.column_names(table, self.commit) for table in named})
+        _check_pinned(self.session, reads)
+        for name, columns in reads.columns:
+            if name.casefold() in tables:
+                self._add(tables[name.casefold()], columns)
+            else:
+                self._view(name)
+        for ref in reads.refs:
+            self._past(ref)
+
+    def _add(self, table: str, columns: tuple[str, ...] | None) -> None:
+        known = self.found.setdefault(table, set())
+        self.found[table] = None if known is None or columns is None else known | set(columns)
+
+    def _view(self, name: str) -> None:
+        """A view is a query of its own, which may name a branch as well as the user's."""
+        if self.views is None:
+            found = self.session.query(_VIEWS, self.commit).to_pylist()
+            self.views = {str(row["name"]).casefold(): str(row["query"]) for row in found}
+        if name.casefold() in self.seen:
+            return
+        self.seen.add(name.casefold())
+        definition = self.views.get(name.casefold())
+        if definition is None:
+            self.session.find_table(name, self.commit)
+            return
+        try:
+            self.read(definition)
+        except QueryError as error:
+            raise QueryError(f"The view {quote(name)} cannot be read. {error.message}", error.hint) from error
+
+    def _past(self, ref: RefRead) -> None:
+        if ref.ref != self.commit:
+            self.past.setdefault(ref.ref, set())
+        try:
+            table = self.session.find_table(ref.table, ref.ref)
+        except TableNotFoundError:
+            if ref.kind == "function":  # Its ref may be about no table at all.
+                return
+            raise
+        if ref.ref == self.commit:
+            self._add(table, None)
+        else:
+            self.past[ref.ref].add(table)
+
+
+def _check_pinned(session: Session, reads: QueryReads) -> None:
+    """Makes sure that a query names no place that could move or lies elsewhere."""
+    elsewhere = [ref.database for ref in reads.refs if ref.database not in (None, session.name)]
+    for database in (*reads.databases, *elsewhere):
+        raise QueryError(
+            f"The query names the database `{database}`, which would leave the pinned commit.",
+            "Leave the database's name out; read another database in a DoltDT of its own.",
+        )
+    for ref in reads.refs:
+        if not HASH.fullmatch(ref.ref):
+            hint = "Name a commit by its full hash."
+            with suppress(RefNotFoundError):
+                hint = f"Name the commit: at the moment it is '{session.resolve(ref.ref)}'."
+            raise QueryError(f"The query reads `{ref.table}` at `{ref.ref}`, which can move.", hint)
+        if not session.has_commit(ref.ref):
+            raise QueryError(
+                f"The query reads `{ref.table}` at {ref.ref}, a commit that `{session.name}` does not have."
+            )
