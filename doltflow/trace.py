@@ -1,0 +1,149 @@
+"""`trace`: where a table or a run's data came from, back to the source."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from doltflow.errors import DoltflowError, RunNotFoundError, TableNotFoundError, UsageError
+from doltflow.lineage import Zoom, build, upstream
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.run import Run
+from doltflow.model.table import TableVersion
+from doltflow.workspace import Workspace, gather, load_settings, open_workspace
+from doltflow.workspace.runs import find_run
+from doltflow.workspace.workspace import asked_name
+
+if TYPE_CHECKING:
+    import networkx
+
+
+@dataclass(frozen=True, slots=True)
+class TraceResult:
+    """A lineage graph and what is known of its runs.
+
+    Attributes:
+        graph: The `networkx.DiGraph`: table versions, runs (or steps, or tasks) and commits made by hand; edges in the
+            direction the data flowed.
+        target: The id of the node that was asked for.
+        zoom: `run`, `step` or `task`.
+        runs: The runs in the graph, by `Flow/run_id`.
+        warnings: What was missing, or where the two records disagree, one sentence each.
+    """
+
+    graph: "networkx.DiGraph[str]"
+    target: str
+    zoom: Zoom
+    runs: dict[str, Run]
+    warnings: tuple[str, ...]
+
+
+def trace(
+    target: str,
+    *,
+    database: str | None = None,
+    at: str | None = None,
+    depth: int | None = None,
+    zoom: Zoom = "run",
+    folder: Path | None = None,
+) -> TraceResult:
+    """The lineage of a table or a run.
+
+    Args:
+        target: A table's name, or a run: `Flow/run_id`, `Flow/latest`, a bare run id, a step or a task.
+        database: The database that the table is in, by name or path, where several have one of that name.
+        at: The commit, tag or branch at which the table is meant; without it the database's default branch.
+        depth: How many edges away from the target to go at most.
+        zoom: Whether runs, steps or tasks are the nodes.
+        folder: Where to look for databases; the current folder without it.
+
+    Raises:
+        TableNotFoundError, RunNotFoundError: There is neither a table nor a run of that name.
+        DatabaseNotFoundError, AmbiguousDatabaseError, RefNotFoundError: As they say.
+    """
+    _check(depth, zoom)
+    with open_workspace(load_settings(folder), database, folder) as workspace:
+        start = _start(workspace, target, asked_name(workspace, database), at)
+        if isinstance(start, TableVersion):
+            return _trace_table(workspace, start, depth, zoom)
+        return _trace_run(workspace, start, depth, zoom)
+
+
+def trace_table(
+    table: str,
+    *,
+    database: str | None = None,
+    at: str | None = None,
+    depth: int | None = None,
+    zoom: Zoom = "run",
+    folder: Path | None = None,
+) -> TraceResult:
+    """The lineage of a table; as `trace`, but `table` is never taken for a run."""
+    _check(depth, zoom)
+    with open_workspace(load_settings(folder), database, folder) as workspace:
+        start = _version(workspace, table, asked_name(workspace, database), at)
+        return _trace_table(workspace, start, depth, zoom)
+
+
+def _check(depth: int | None, zoom: str) -> None:
+    if depth is not None and depth < 0:
+        raise UsageError(f"The depth is {depth}.", "It is 0 or more.")
+    if zoom not in get_args(Zoom):
+        raise UsageError(f"The zoom is {zoom!r}.", "It is 'run', 'step' or 'task'.")
+
+
+def _start(workspace: Workspace, target: str, database: str | None, at: str | None) -> TableVersion | Pathspec:
+    """What the target names: a table, where there is one of that name, else a run."""
+    try:
+        return _version(workspace, target, database, at)
+    except TableNotFoundError as no_table:
+        if database is not None or at is not None:
+            raise
+        missing: DoltflowError = no_table
+    except DoltflowError as error:
+        if Pathspec.parse(target) is None and not target.isdigit():
+            raise
+        missing = error
+    try:
+        return find_run(workspace, target)
+    except RunNotFoundError as no_run:
+        # The error that is nearer to what was meant: a run's name has a slash or is a number.
+        raise (no_run if "/" in target or target.isdigit() else missing) from None
+
+
+def _version(workspace: Workspace, table: str, database: str | None, at: str | None) -> TableVersion:
+    name, spelled, commit = workspace.find_table(table, database, at)
+    return TableVersion(name, spelled, workspace.last_change(name, spelled, commit))
+
+
+def _trace_table(workspace: Workspace, version: TableVersion, depth: int | None, zoom: Zoom) -> TraceResult:
+    gathered = gather(workspace, versions=[version], steps=zoom != "run")
+    graph = upstream(build(gathered.facts, [version], zoom), version.id, depth)
+    return _result(workspace, graph, version.id, zoom, gathered.runs)
+
+
+def _trace_run(workspace: Workspace, pathspec: Pathspec, depth: int | None, zoom: Zoom) -> TraceResult:
+    gathered = gather(workspace, runs=[pathspec], steps=zoom != "run")
+    if pathspec.task_id is not None:
+        zoom = "task"
+    elif pathspec.step is not None and zoom == "run":
+        zoom = "step"
+    whole = build(gathered.facts, (), zoom)
+    targets = [node for node in whole if node == str(pathspec) or node.startswith(f"{pathspec}/")]
+    if not targets:
+        raise RunNotFoundError(
+            f"`{pathspec}` has neither read nor written a table that doltflow recorded.", "`doltflow runs` lists those."
+        )
+    kept: set[str] = set()
+    for target in targets:
+        kept |= set(upstream(whole, target, depth)) | (set(whole.successors(target)) if depth != 0 else set())
+    graph = whole.subgraph(kept).copy()
+    return _result(workspace, graph, targets[-1], zoom, gathered.runs)
+
+
+def _result(
+    workspace: Workspace, graph: "networkx.DiGraph[str]", target: str, zoom: Zoom, runs: dict[str, Run]
+) -> TraceResult:
+    shown = {f"{d['flow']}/{d['run_id']}" for _, d in graph.nodes(data=True) if "flow" in d}
+    return TraceResult(
+        graph, target, zoom, {name: run for name, run in runs.items() if name in shown}, tuple(workspace.warnings)
+    )

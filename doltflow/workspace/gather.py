@@ -1,0 +1,149 @@
+"""From a table version or a run upwards, everything that the lineage graph is built from."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from doltflow.errors import DoltError, RunNotFoundError
+from doltflow.lineage import Facts, Resolved
+from doltflow.model.access import Access
+from doltflow.model.commit import Commit
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.run import Run
+from doltflow.model.table import TableVersion
+from doltflow.workspace.disagreements import disagreements
+from doltflow.workspace.records import RunRecords, read_run
+from doltflow.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The facts, and the runs among them by `Flow/run_id`."""
+
+    facts: Facts
+    runs: dict[str, Run]
+
+
+def gather(workspace: Workspace, versions: Iterable[TableVersion] = (), runs: Iterable[Pathspec] = ()) -> Gathered:
+    """Everything upstream of table versions and runs.
+
+    Args:
+        workspace: Where to look. What is wrong or missing on the way becomes a warning there.
+        versions: Table versions to begin with.
+        runs: Runs to begin with.
+    """
+    walk = _Walk(workspace)
+    walk.versions.extend(versions)
+    walk.waiting.extend(runs)
+    walk.go()
+    steps = [pair for run in walk.runs.values() for pair in run.edges]
+    return Gathered(Facts(walk.resolved, walk.commits, walk.merges, walk.runs, steps), walk.runs)
+
+
+class _Walk:
+    """The walk upwards: versions lead to the runs that made them, runs to the versions that they read."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.versions: deque[TableVersion] = deque()
+        self.waiting: deque[Pathspec] = deque()
+        self.seen: set[TableVersion] = set()
+        self.runs: dict[str, Run] = {}
+        self.resolved: list[Resolved] = []
+        self.commits: dict[tuple[str, str], Commit] = {}
+        self.merges: dict[TableVersion, list[TableVersion]] = {}
+
+    def go(self) -> None:
+        while self.versions or self.waiting:
+            if self.waiting:
+                self._run(self.waiting.popleft())
+            else:
+                self._version(self.versions.popleft())
+
+    def _version(self, version: TableVersion) -> None:
+        if version in self.seen:
+            return
+        self.seen.add(version)
+        commit = self._commit(version)
+        if commit is None:
+            return
+        if commit.run is not None:
+            self.waiting.append(commit.run.pathspec)
+        elif len(commit.parents) > 1:
+            self._merge(version, commit)
+
+    def _commit(self, version: TableVersion) -> Commit | None:
+        key = (version.database, version.commit)
+        if key not in self.commits and version.database in self.workspace.names:
+            commit = self.workspace.find_commit(*key)
+            if commit is not None:
+                self.commits[key] = commit
+        return self.commits.get(key)
+
+    def _merge(self, version: TableVersion, commit: Commit) -> None:
+        sources = []
+        for parent in commit.parents:
+            if self.workspace.spelled(version.database, version.table, parent) is not None:
+                made = self.workspace.last_change(version.database, version.table, parent)
+                sources.append(TableVersion(version.database, version.table, made))
+        self.merges[version] = sources
+        self.versions.extend(sources)
+
+    def _run(self, pathspec: Pathspec) -> None:
+        if pathspec.run in self.runs:
+            return
+        try:
+            records = read_run(self.workspace, pathspec)
+        except RunNotFoundError as error:
+            self.workspace.warn(error.message)
+            return
+        self.runs[pathspec.run] = records.run
+        for text in disagreements(self.workspace, records):
+            self.workspace.warn(text)
+        for item in resolved(self.workspace, records):
+            self._commit(item.version)
+            self.resolved.append(item)
+            if item.access.kind == "read":
+                self.versions.append(item.version)
+
+
+def resolved(workspace: Workspace, records: RunRecords) -> list[Resolved]:
+    """The accesses of a run, each with the table versions that it concerns."""
+    accesses = records.run.accesses
+    for access in accesses:
+        if access.tables is None:
+            workspace.warn(f"{access.pathspec}: it cannot be told which tables this query reads: {access.query}")
+    own = [Resolved(access, version) for access in accesses for version in versions_of(workspace, access)]
+    return own + [
+        Resolved(access, version, task)
+        for access, task in records.inherited
+        for version in versions_of(workspace, access)
+    ]
+
+
+def versions_of(workspace: Workspace, access: Access) -> list[TableVersion]:
+    """The table versions that an access concerns; what cannot be looked up stays at the commit as recorded."""
+    if access.commit is None:
+        return []
+    name = workspace.database_of(access)
+    if name is None:
+        workspace.warn(f"The database `{access.database}`, which {access.pathspec} names, is not here.")
+    elif workspace.find_commit(name, access.commit) is None:
+        workspace.warn(f"{access.pathspec} names the commit {access.commit}, which `{name}` does not have.")
+        name = None
+    if name is None:
+        return [TableVersion(access.database, table, access.commit) for table in access.tables or ()]
+    versions = []
+    for table in access.tables or ():
+        spelled = workspace.spelled(name, table, access.commit)
+        if spelled is None:
+            workspace.warn(
+                f"{access.pathspec} names the table `{table}`, which `{name}` does not have at {access.commit}."
+            )
+            continue
+        try:
+            versions.append(TableVersion(name, spelled, workspace.last_change(name, spelled, access.commit)))
+        except DoltError as error:
+            workspace.warn(f"{access.pathspec}: {error.message}")
+            versions.append(TableVersion(name, spelled, access.commit))
+    return versions

@@ -1,0 +1,192 @@
+"""The two records of a run, read and joined: the artifacts of its tasks and the messages of its commits."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from doltflow.errors import RecordError, RunNotFoundError, StoreNotFoundError
+from doltflow.model.access import Access
+from doltflow.model.artifact import Record, decode_artifact, merge_records
+from doltflow.model.commit import Commit
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.run import Run
+from doltflow.sources.metaflow.running import ARTIFACT
+from doltflow.sources.metaflow.stored import StoredRun, StoredTask
+from doltflow.sql import tables_of
+from doltflow.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecords:
+    """What both records say of a run.
+
+    Attributes:
+        run: The run; its accesses are the union of both records.
+        artifacts: What the artifacts say, as they say it.
+        is_whole: Whether every artifact could be read.
+        commits: The commits that the run made, oldest first.
+        inherited: Reads that a commit lists beside those of its own task, with the pathspec of its task, where no
+            artifact tells which task made them.
+    """
+
+    run: Run
+    artifacts: Record
+    is_whole: bool
+    commits: tuple[Commit, ...]
+    inherited: tuple[tuple[Access, str], ...]
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the store tells of a run."""
+
+    run: Run | None = None
+    record: Record = field(default_factory=Record)
+    accesses: list[Access] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)
+    is_whole: bool = True
+
+
+def read_run(workspace: Workspace, pathspec: Pathspec) -> RunRecords:
+    """Both records of a run; what cannot be read becomes a warning.
+
+    Raises:
+        RunNotFoundError: Neither record knows it.
+    """
+    told = _from_store(workspace, pathspec.zoomed("run"))
+    for access in told.record.accesses:
+        workspace.learn(access, told.record.config(access.config_id))
+    commits = workspace.commits_of_run(pathspec.run)
+    if told.run is None and not commits:
+        raise RunNotFoundError(f"Neither Metaflow's store nor any commit knows a run `{pathspec.run}`.")
+    accesses, inherited = _joined(workspace, told, _counting(commits, told.attempts))
+    run = told.run or _run_of_commits(pathspec, commits)
+    run = replace(run, accesses=accesses, tasks=told.record.tasks)
+    return RunRecords(run, told.record, told.is_whole, tuple(commits), inherited)
+
+
+def _run_of_commits(pathspec: Pathspec, commits: list[Commit]) -> Run:
+    reruns = (commit.run.rerun_of for commit in commits if commit.run is not None)
+    started = min(commit.date for commit in commits)
+    return Run(pathspec.flow, pathspec.run_id, started=started, rerun_of=next((r for r in reruns if r), None))
+
+
+# What the artifacts say
+
+
+def _from_store(workspace: Workspace, run: Pathspec) -> _Told:
+    store = workspace.store
+    if store is None:
+        return _Told()
+    try:
+        stored = store.read(run)
+        told = _Told(store.run(run, stored))
+    except RunNotFoundError:
+        return _Told()
+    except StoreNotFoundError as error:
+        workspace.warn(f"{error.message} Going on from the commits alone.")
+        return _Told(is_whole=False)
+    _read_artifacts(workspace, run, stored, told)
+    return told
+
+
+def _read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun, told: _Told) -> None:
+    records: list[Record] = []
+    own: dict[Access, None] = {}
+    for task in stored.tasks:
+        if not task.has(ARTIFACT):
+            continue
+        try:
+            record = decode_artifact(task.value(ARTIFACT), tables_of=tables_of)
+        except RecordError as error:
+            workspace.warn(f"{task.pathspec}: {error.message}")
+            told.is_whole = False
+            continue
+        records.append(record)
+        own |= dict.fromkeys(_of_run(record.accesses, task, run))
+    told.record = merge_records(records)
+    told.accesses = sorted(own, key=lambda access: access.timestamp or 0.0)
+    told.attempts = {task.pathspec: task.attempt for task in told.record.tasks}
+
+
+def _of_run(accesses: Iterable[Access], task: StoredTask, run: Pathspec) -> Iterator[Access]:
+    """The accesses of a task's artifact that are the run's own.
+
+    A resumed run has copies of the tasks that it did not repeat, with the artifacts of the run that made them: what
+    such a task read, the resumed run goes on from; what it wrote, the other run wrote.
+    """
+    for access in accesses:
+        maker = Pathspec.parse(access.pathspec)
+        if maker is None:
+            yield replace(access, pathspec=str(task.pathspec))
+        elif maker.run == run.run:
+            yield access
+        elif maker.flow == run.flow and maker.step == task.step and access.kind == "read":
+            yield replace(access, pathspec=str(task.pathspec))
+
+
+# What the commits say
+
+
+def _counting(commits: Iterable[Commit], attempts: dict[str, int]) -> list[Commit]:
+    """The commits without those of failed attempts, which a later attempt took back."""
+    counting = dict(attempts)
+    listed = [(commit, commit.run) for commit in commits if commit.run is not None]
+    for _, run in listed:
+        task = str(run.pathspec)
+        if task not in attempts:
+            counting[task] = max(run.attempt, counting.get(task, 0))
+    return [commit for commit, run in listed if run.attempt == counting[str(run.pathspec)] or run.version is None]
+
+
+def _told_by(workspace: Workspace, commit: Commit, known: set[str]) -> Iterator[Access]:
+    """The accesses that a commit's message tells of; where it has no trailers, the tables that it changed."""
+    run = commit.run
+    if run is None:
+        return
+    task, when = str(run.pathspec), commit.date.timestamp()
+    for read in run.reads:
+        for table in read.tables:
+            yield Access(
+                "read", table, read.database, read.branch, read.commit, (table,), task,
+                attempt=run.attempt, timestamp=when,
+            )  # fmt: skip
+    for write in run.writes:
+        mode = write.mode if write.mode in ("replace", "update", "append") else None
+        yield Access(
+            "write", write.table, commit.database, None, commit.hash, (write.table,), task,
+            rows=write.rows, mode=mode, attempt=run.attempt, timestamp=when,
+        )  # fmt: skip
+    if run.version is None and commit.hash not in known:
+        for table in workspace.changed_tables(commit):
+            yield Access("write", table, commit.database, None, commit.hash, (table,), task, timestamp=when)
+
+
+def facts_of(access: Access) -> set[tuple[str, str, str, str | None]]:
+    """What an access comes down to, whoever tells of it: kind, database, table and commit."""
+    return {(access.kind, access.database, table.casefold(), access.commit) for table in access.tables or ()}
+
+
+def _joined(
+    workspace: Workspace, told: _Told, commits: list[Commit]
+) -> tuple[tuple[Access, ...], tuple[tuple[Access, str], ...]]:
+    """The artifacts' accesses and those that only the commits tell of; and the reads that commits list once more."""
+    accesses = [_placed(workspace, access) for access in told.accesses]
+    told_before = {fact for access in accesses for fact in facts_of(access)}
+    written = {access.commit for access in accesses if access.kind == "write" and access.commit is not None}
+    first: dict[tuple[str, str, str, str | None], Access] = {}
+    inherited: list[tuple[Access, str]] = []
+    for commit in commits:
+        for access in (_placed(workspace, access) for access in _told_by(workspace, commit, written)):
+            for fact in facts_of(access) - told_before:
+                if fact not in first:
+                    first[fact] = access
+                elif first[fact].pathspec != access.pathspec:
+                    inherited.append((first[fact], access.pathspec))
+    accesses += first.values()
+    return tuple(sorted(accesses, key=lambda access: access.timestamp or 0.0)), tuple(inherited)
+
+
+def _placed(workspace: Workspace, access: Access) -> Access:
+    """An access under the name that its database has here."""
+    name = workspace.database_of(access)
+    return access if name in (None, access.database) else replace(access, database=str(name))

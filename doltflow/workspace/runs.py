@@ -1,0 +1,95 @@
+"""Which runs there are, in the store and in the commits, and which one a user means."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from doltflow.errors import AmbiguousRunError, RunNotFoundError, nearest
+from doltflow.model.commit import Commit
+from doltflow.model.pathspec import Pathspec
+from doltflow.sources.metaflow.store import LATEST
+from doltflow.workspace.workspace import Workspace
+
+
+def all_runs(workspace: Workspace, flow: str | None = None) -> dict[Pathspec, datetime]:
+    """The runs that the store or the commits know, newest first, each with when it began as far as that is known.
+
+    Args:
+        workspace: Where to look.
+        flow: Only runs of this flow.
+
+    Raises:
+        RunNotFoundError: There is no such flow.
+    """
+    made = workspace.runs_of_commits()
+    found = {run: min(commit.date for commit in commits) for run, commits in made.items()}
+    flows = {run.flow for run in found}
+    if workspace.store is not None:
+        in_store = workspace.store.flows()
+        flows |= set(in_store)
+        found |= workspace.store.started(flow) if flow is None or flow in in_store else {}
+    if flow is not None and flow not in flows:
+        raise RunNotFoundError(f"There is no flow `{flow}`.", nearest(flow, flows) or "No flow has run here.")
+    wanted = [run for run in found if flow in (None, run.flow)]
+    return {run: found[run] for run in sorted(wanted, key=lambda run: (found[run], run), reverse=True)}
+
+
+def find_run(workspace: Workspace, text: str) -> Pathspec:
+    """The run, step or task that a user means, looked up in the store and, failing that, in the commits.
+
+    Raises:
+        RunNotFoundError: There is none; the nearest names are listed.
+        AmbiguousRunError: A bare run id belongs to several flows.
+    """
+    missing: RunNotFoundError | None = None
+    if workspace.store is not None:
+        try:
+            return workspace.store.find(text)
+        except RunNotFoundError as error:
+            missing = error
+    try:
+        return _find_in_commits(workspace, text)
+    except RunNotFoundError as error:
+        raise (missing or error) from None
+
+
+def _find_in_commits(workspace: Workspace, text: str) -> Pathspec:
+    made = workspace.runs_of_commits()
+    pathspec = Pathspec.parse(text)
+    if pathspec is None:
+        found = [run for run in made if run.run_id == text]
+    elif pathspec.run_id == LATEST:
+        found = _latest(workspace, made, pathspec.flow)
+    else:
+        found = [run for run in made if run.run == pathspec.run]
+    if len(found) > 1:
+        raise AmbiguousRunError(
+            f"Several flows have a run `{text}`: {', '.join(str(run) for run in found)}.", "Name one of them."
+        )
+    if not found:
+        names = [name for run in made for name in (run.run, run.run_id)]
+        raise RunNotFoundError(
+            f"There is no run `{text}`.", nearest(text, names) or "No commit here was made by a run."
+        )
+    if pathspec is None or pathspec.step is None:
+        return found[0]
+    below = Pathspec(found[0].flow, found[0].run_id, pathspec.step, pathspec.task_id)
+    tasks = [str(task) for task in _tasks(made[found[0]])]
+    if not any(task == str(below) or task.startswith(f"{below}/") for task in tasks):
+        raise RunNotFoundError(f"No commit here is of `{below}`.", nearest(str(below), tasks))
+    return below
+
+
+def _tasks(commits: list[Commit]) -> Iterator[Pathspec]:
+    return (commit.run.pathspec for commit in commits if commit.run is not None)
+
+
+def _latest(workspace: Workspace, made: dict[Pathspec, list[Commit]], flow: str) -> list[Pathspec]:
+    """The newest run of a flow that is no rerun; of one that the store knows the store tells, as it knows how runs end."""
+    if workspace.store is not None and flow in workspace.store.flows():
+        return []
+    dated = [
+        (max(commit.date for commit in commits), run)
+        for run, commits in made.items()
+        if run.flow == flow and all(commit.run is None or commit.run.rerun_of is None for commit in commits)
+    ]
+    return [max(dated)[1]] if dated else []

@@ -1,0 +1,84 @@
+"""Settings: `[tool.doltflow]` of pyproject.toml or `doltflow.toml`, found upwards; then `DOLTFLOW_*` variables."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from doltflow.errors import SettingsError, nearest
+
+_VARIABLE = "DOLTFLOW_DATABASES"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set.
+
+    Attributes:
+        databases: Folders of databases to look at, beside those in the current folder and just below it.
+        origin: What set them: a file or a variable.
+    """
+
+    databases: tuple[Path, ...] = ()
+    origin: str = ""
+
+
+def load_settings(folder: Path | None = None) -> Settings:
+    """The settings that hold in a folder; the current one without it.
+
+    Raises:
+        SettingsError: A file cannot be read, or says something that cannot be set.
+    """
+    variable = os.environ.get(_VARIABLE)
+    if variable:
+        parts = [part for part in variable.split(os.pathsep) if part]
+        return Settings(tuple(_folder(Path.cwd(), part, _VARIABLE) for part in parts), _VARIABLE)
+    start = (folder or Path.cwd()).absolute()
+    for parent in (start, *start.parents):
+        found = _read(parent)
+        if found is not None:
+            return Settings(_databases(*found), str(found[0]))
+    return Settings()
+
+
+def _read(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
+    """The file of a folder that has settings, and its table of them."""
+    own, project = folder / "doltflow.toml", folder / "pyproject.toml"
+    if own.is_file():
+        return own, _parse(own)
+    if project.is_file():
+        tools = _parse(project).get("tool", {})
+        if isinstance(tools, Mapping) and "doltflow" in tools:
+            table = tools["doltflow"]
+            if not isinstance(table, Mapping):
+                raise SettingsError(f"`tool.doltflow` in {project} is {table!r}, not a table of settings.")
+            return project, table
+    return None
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}.") from error
+
+
+def _databases(file: Path, table: Mapping[str, Any]) -> tuple[Path, ...]:
+    unknown = [name for name in table if name != "databases"]
+    if unknown:
+        raise SettingsError(f"{file} sets `{unknown[0]}`, which is no setting.", nearest(unknown[0], ["databases"]))
+    value = table.get("databases", [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(
+            f"`databases` in {file} is {value!r}, not a list of folders.", 'Write `databases = ["../prices"]`, say.'
+        )
+    return tuple(_folder(file.parent, item, str(file)) for item in value)
+
+
+def _folder(base: Path, text: str, origin: str) -> Path:
+    try:
+        return base / Path(text).expanduser()
+    except RuntimeError as error:  # `~name` of nobody here.
+        raise SettingsError(f"{origin} names the folder `{text}`: {error}.") from error

@@ -1,0 +1,318 @@
+"""The databases and the store that a command looks at, opened when they are first asked for."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from doltflow.errors import (
+    AmbiguousDatabaseError,
+    DatabaseLockedError,
+    DatabaseNotFoundError,
+    DoltError,
+    DoltNotFoundError,
+    DoltVersionError,
+    RefNotFoundError,
+    StoreNotFoundError,
+    TableNotFoundError,
+    nearest,
+)
+from doltflow.model.access import Access
+from doltflow.model.artifact import DatabaseConfig
+from doltflow.model.commit import Commit
+from doltflow.model.pathspec import Pathspec
+from doltflow.sources.dolt import HASH, Database, Session, databases_in, is_database
+from doltflow.sources.metaflow.store import Store
+from doltflow.workspace.settings import Settings
+
+_BRANCHES = 100
+_WHERE = "Looked at are the folder, those just below it, and those in the setting `databases`."
+
+
+class Workspace:
+    """Databases by name, one session with each, and Metaflow's store where there is one.
+
+    What was asked once is not asked again: a workspace lives as long as one command.
+
+    Attributes:
+        place: The folder that is looked at.
+        asked: The name of the database that was asked for, if one was.
+        warnings: What was found wrong on the way, in the order found; each once.
+    """
+
+    def __init__(self, stack: ExitStack, folder: Path | None = None) -> None:
+        self.place = (folder or Path.cwd()).absolute()
+        self.asked: str | None = None
+        self.warnings: list[str] = []
+        self._folder = folder
+        self._stack = stack
+        self._databases: dict[str, Database] = {}
+        self._unreadable: dict[str, str] = {}
+        self._sessions: dict[str, Session] = {}
+        self._logs: dict[str, dict[str, Commit]] = {}
+        self._by_run: dict[str, dict[str, list[Commit]]] = {}
+        self._unlisted: dict[tuple[str, str], Commit | None] = {}
+        self._tables: dict[tuple[str, str], list[str]] = {}
+        self._last_changes: dict[tuple[str, str, str], str] = {}
+        self._store: Store | None = None
+        self._store_asked = False
+
+    def warn(self, text: str) -> None:
+        """Adds a warning, unless it was given."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    # Databases
+
+    def add(self, database: Database) -> None:
+        """Makes a database known; one of that name that is known already stays."""
+        known = self._databases.setdefault(database.name, database)
+        if known.folder != database.folder:
+            self.warn(
+                f"Two databases are called `{database.name}`: {known.folder} is looked at, {database.folder} is not."
+            )
+
+    def ask(self, database: str) -> None:
+        """Makes a database the one that is asked for, by its name if one of that name is known, else by its place.
+
+        Raises:
+            DatabaseNotFoundError: There is none.
+        """
+        if database not in self._databases:
+            try:
+                place = Path(database).expanduser()
+            except RuntimeError as error:  # `~name` of nobody here.
+                raise DatabaseNotFoundError(f"`{database}` cannot be opened as a database: {error}") from error
+            if not place.exists() and "/" not in database:
+                raise DatabaseNotFoundError(
+                    f"There is no database `{database}` in {self.place}.", nearest(database, self._databases) or _WHERE
+                )
+            found = Database.at(place)
+            self.add(found)
+            database = found.name
+        self.asked = database
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the databases; one that cannot be read is warned of and left out."""
+        for name in sorted(set(self._databases) - set(self._sessions) - set(self._unreadable)):
+            try:
+                self.session(name)
+            except (DoltNotFoundError, DoltVersionError, DatabaseLockedError):
+                raise
+            except DoltError as error:
+                self._unreadable[name] = error.message
+                self.warn(f"The database `{name}` is left out: {error.message}")
+        return sorted(set(self._databases) - set(self._unreadable))
+
+    def session(self, name: str) -> Session:
+        """The session with a database.
+
+        Raises:
+            DatabaseNotFoundError: There is none of that name.
+        """
+        if name not in self._sessions:
+            if name not in self._databases:
+                raise DatabaseNotFoundError(
+                    f"There is no database `{name}` in {self.place}.", nearest(name, self._databases) or _WHERE
+                )
+            self._sessions[name] = self._stack.enter_context(self._databases[name].open())
+        return self._sessions[name]
+
+    def learn(self, access: Access, config: DatabaseConfig | None) -> None:
+        """Makes the database that a run names known, where it is still there."""
+        if access.database in self._databases:
+            return
+        for place in (access.folder, config.database if config else None):
+            if place and is_database(self.place / place):
+                self.add(Database.at(self.place / place))
+                return
+
+    def database_of(self, access: Access) -> str | None:
+        """The name of the database here that an access went to; None where it is not here.
+
+        A folder may have been renamed since, and an old record may name it by a path that says nothing, such as `.`:
+        then the commit tells.
+        """
+        named = access.database if access.database in self.names else None
+        commit = access.commit
+        if commit is None or (named is not None and self.find_commit(named, commit) is not None):
+            return named
+        holders = [name for name in self.names if commit in self.commits(name)]
+        return holders[0] if len(holders) == 1 else named
+
+    # Commits
+
+    def commits(self, name: str) -> dict[str, Commit]:
+        """The commits of all branches of a database by hash, newest first."""
+        if name not in self._logs:
+            self._logs[name] = {commit.hash: commit for commit in self.session(name).log()}
+        return self._logs[name]
+
+    def find_commit(self, name: str, hash_: str) -> Commit | None:
+        """A commit of a database, also one that no branch reaches; None where there is none."""
+        known = self.commits(name).get(hash_)
+        if known is not None or not HASH.fullmatch(hash_):
+            return known
+        key = (name, hash_)
+        if key not in self._unlisted:
+            try:
+                self._unlisted[key] = self.session(name).commit(hash_)
+            except RefNotFoundError:
+                self._unlisted[key] = None
+        return self._unlisted[key]
+
+    def commits_of_run(self, run: str) -> list[Commit]:
+        """The commits that a run, `Flow/run_id`, made in the databases here, oldest first."""
+        found = [commit for name in self.names for commit in self._runs_of(name).get(run, ())]
+        return sorted(found, key=lambda commit: commit.date)
+
+    def runs_of_commits(self) -> dict[Pathspec, list[Commit]]:
+        """The commits of every run that made some, newest first within a database."""
+        found: dict[Pathspec, list[Commit]] = {}
+        for name in self.names:
+            for commits in self._runs_of(name).values():
+                for commit in commits:
+                    if commit.run is not None:
+                        found.setdefault(commit.run.pathspec.zoomed("run"), []).append(commit)
+        return found
+
+    def _runs_of(self, name: str) -> dict[str, list[Commit]]:
+        if name not in self._by_run:
+            by_run: dict[str, list[Commit]] = {}
+            for commit in self.commits(name).values():
+                if commit.run is not None:
+                    by_run.setdefault(commit.run.pathspec.run, []).append(commit)
+            self._by_run[name] = by_run
+        return self._by_run[name]
+
+    # Tables
+
+    def tables(self, name: str, at: str) -> list[str]:
+        """The names of the tables of a database at a commit."""
+        key = (name, at)
+        if key not in self._tables:
+            self._tables[key] = self.session(name).tables(at)
+        return self._tables[key]
+
+    def spelled(self, name: str, table: str, at: str) -> str | None:
+        """A table's name as a database spells it at a commit; None where it is not there."""
+        known = self.tables(name, at)
+        return table if table in known else next((t for t in known if t.casefold() == table.casefold()), None)
+
+    def last_change(self, name: str, table: str, at: str) -> str:
+        """The commit that made a table of a database what it is at a commit."""
+        key = (name, table, at)
+        if key not in self._last_changes:
+            self._last_changes[key] = self.session(name).last_change(table, at)
+        return self._last_changes[key]
+
+    def changed_tables(self, commit: Commit) -> list[str]:
+        """The tables that a commit left other than its first parent had them."""
+        session, before = self.session(commit.database), commit.parents[:1]
+        return [
+            table
+            for table in self.tables(commit.database, commit.hash)
+            if session.table_hash(table, commit.hash) not in [session.table_hash(table, parent) for parent in before]
+        ]
+
+    def find_table(self, table: str, database: str | None, at: str | None) -> tuple[str, str, str]:
+        """The database, the table's spelling there and the full hash of the commit that `table` means.
+
+        Args:
+            table: The table's name.
+            database: The database's name, or None to look in all.
+            at: A ref; None for each database's default branch.
+
+        Raises:
+            TableNotFoundError, DatabaseNotFoundError, RefNotFoundError: It is not there.
+            AmbiguousDatabaseError: Several databases have it.
+        """
+        names = self.names if database is None else [database]
+        if not names:
+            raise DatabaseNotFoundError(
+                f"There is no Dolt database in {self.place} or just below it.",
+                " ".join(self._unreadable.values())
+                or "Go to the folder that holds the databases, or name one with `--database`.",
+            )
+        commits: dict[str, str] = {}
+        missing: list[RefNotFoundError] = []
+        for name in names:
+            session = self.session(name)
+            try:
+                commits[name] = session.resolve(at) if at is not None else session.branch_head(session.default_branch())
+            except RefNotFoundError as error:
+                missing.append(error)
+        if not commits:
+            raise missing[0]
+        found = [(name, self.spelled(name, table, commit), commit) for name, commit in commits.items()]
+        there = [(name, spelled, commit) for name, spelled, commit in found if spelled is not None]
+        if len(there) > 1:
+            raise AmbiguousDatabaseError(
+                f"Several databases have a table `{table}`: {', '.join(name for name, *_ in there)}.",
+                "Say which with `--database`.",
+            )
+        if not there:
+            raise self._no_table(table, commits, at, [error.message for error in missing])
+        return there[0]
+
+    def _no_table(self, table: str, commits: dict[str, str], at: str | None, more: list[str]) -> TableNotFoundError:
+        names = ", ".join(f"`{name}`" for name in commits)
+        which = f"The database {names} has no" if len(commits) == 1 else f"None of the databases {names} has a"
+        where = f"at `{at}`" if at is not None else "on its default branch"
+        known = {name for database, commit in commits.items() for name in self.tables(database, commit)}
+        hints = [nearest(table, known) or "There are no tables at all."]
+        if at is None:
+            hints += self._elsewhere(table, commits)
+        hints += more + [f"`{name}` was left out: {why}" for name, why in self._unreadable.items()]
+        return TableNotFoundError(f"{which} table `{table}` {where}.", " ".join(hints))
+
+    def _elsewhere(self, table: str, databases: Iterable[str]) -> list[str]:
+        """Which other branch has a table."""
+        return [
+            f"The branch `{branch}` of `{name}` has it: `--at {branch}`."
+            for name in databases
+            for branch, head in sorted(self.session(name).branches().items())[:_BRANCHES]
+            if self.spelled(name, table, head) is not None
+        ][:1]
+
+    # The store
+
+    @property
+    def store(self) -> Store | None:
+        """Metaflow's store, or None and a warning where there is none."""
+        if not self._store_asked:
+            self._store_asked = True
+            try:
+                self._store = Store(self._folder)
+            except StoreNotFoundError as error:
+                self.warn(f"{error.message} Going on from the commits alone.")
+        return self._store
+
+
+@contextmanager
+def open_workspace(settings: Settings, database: str | None = None, folder: Path | None = None) -> Iterator[Workspace]:
+    """The workspace of a folder.
+
+    Args:
+        settings: What is set.
+        database: A database that is asked for, by name or path.
+        folder: The folder to look in; the current one without it.
+
+    Raises:
+        DatabaseNotFoundError: What is asked for or set is not there, or not a database.
+    """
+    with ExitStack() as stack:
+        workspace = Workspace(stack, folder)
+        is_path = database is not None and ("/" in database or database.startswith(("~", ".")))
+        if database is not None and is_path:
+            workspace.ask(database)
+        for found in databases_in(workspace.place):
+            workspace.add(Database.at(found))
+        for found in settings.databases:
+            try:
+                workspace.add(Database.at(found))
+            except DatabaseNotFoundError as error:
+                raise DatabaseNotFoundError(f"{error.message} {settings.origin} names it.", error.hint) from error
+        if database is not None and not is_path:
+            workspace.ask(database)
+        yield workspace
