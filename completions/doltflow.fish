@@ -1,0 +1,1 @@
+complete --command doltflow --no-files --arguments "(env _DOLTFLOW_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) doltflow)" --condition "env _DOLTFLOW_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) doltflow"

@@ -1,0 +1,92 @@
+"""Standard output and standard error: who may write there, and what happens when nobody reads."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from doltflow.errors import DoltflowError
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """Sends what libraries print meanwhile to standard error: standard output is for the answer alone.
+
+    Raises:
+        ConnectionAbortedError: A pipe or connection of the operation's broke. As a `BrokenPipeError` it would be taken
+            for a reader of the answer who had had enough.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except BrokenPipeError as error:
+        raise ConnectionAbortedError(str(error)) from error  # Without the number that Typer looks at.
+
+
+def prepare(*, utf8: bool) -> None:
+    """Makes both streams take any character.
+
+    Args:
+        utf8: Whether standard output gets a format that is UTF-8 whatever the terminal speaks, such as JSON.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if utf8 and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def answer(pieces: Iterable[str]) -> None:
+    """Writes the answer. A reader that has had enough, such as `head`, is no error.
+
+    Raises:
+        DoltflowError: It cannot be written, as on a full disk.
+    """
+    if sys.stdout is None:  # It was closed before doltflow started.
+        return
+    try:
+        for piece in pieces:
+            sys.stdout.write(piece)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard(sys.stdout)
+    except OSError as error:
+        discard(sys.stdout)
+        raise DoltflowError(f"The answer could not be written: {error.strerror}.") from error
+
+
+def say(text: str) -> None:
+    """Writes to standard error, if anybody listens."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Sends the rest of a stream nowhere: Python would complain when it flushes it at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Prints a result's warnings."""
+    texts = tuple(warnings)
+    if texts:
+        from doltflow.render.terminal import warnings as drawn
+
+        say(drawn(texts, sys.stderr))
+
+
+def note(text: str) -> None:
+    """Prints a line that says what is being done."""
+    from doltflow.render.text import safe
+
+    say(f"{safe(text)}\n")

@@ -1,0 +1,34 @@
+"""The JSON envelope: `{"schema": "doltflow.<command>/1", "data": {…}}`."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from doltflow.render.plain import plain
+from doltflow.render.text import STEERING
+
+VERSION = 1
+_STEERING = re.compile(f"[{STEERING}]")
+
+
+def envelope(command: str, data: Mapping[str, Any]) -> str:
+    """What a command prints under `--output json`: one envelope, with a line break at its end."""
+    return _dumps({"schema": f"doltflow.{command}/{VERSION}", "data": data}, indent=2)
+
+
+def line(data: Mapping[str, Any]) -> str:
+    """One line of `--output jsonl`."""
+    return _dumps(data, indent=None)
+
+
+def error_envelope(code: str, message: str, hint: str, *, one_line: bool = False) -> str:
+    """What is printed instead of an answer when a command that was asked for JSON fails."""
+    error = {"code": code, "message": message, "hint": hint}
+    return _dumps({"schema": f"doltflow.error/{VERSION}", "error": error}, indent=None if one_line else 2)
+
+
+def _dumps(data: Mapping[str, Any], indent: int | None) -> str:
+    text = json.dumps(plain(data), ensure_ascii=False, indent=indent, allow_nan=False)
+    # JSON itself escapes only what is below the space. All these are outside of the plane's letters and inside strings.
+    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
