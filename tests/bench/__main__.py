@@ -1,0 +1,235 @@
+"""`make bench`: each figure as a ratio to the raw program in the same run, in pairs A B A B …, medians.
+
+Prints one table and writes `build/bench.json`; `--figures` puts the table of that file into README.md instead.
+"""
+
+import json
+import os
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RESULT = ROOT / "build" / "bench.json"
+ROWS = 1_000_000
+EMPTY_TYPER = """
+import typer
+app = typer.Typer()
+@app.command()
+def one() -> None:
+    "One."
+@app.command()
+def two() -> None:
+    "Two."
+app()
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One comparison.
+
+    Attributes:
+        name: What was measured, and against what.
+        ratio: Median of ours over median of the raw program's, pair by pair.
+        goal: The ratio that was aimed at.
+        met: Whether it was reached.
+        seconds, raw_seconds: Medians.
+        peak_mb: Peak resident memory of our process, in MiB.
+    """
+
+    name: str
+    ratio: float
+    goal: float
+    met: bool
+    seconds: float
+    raw_seconds: float
+    peak_mb: float
+
+
+def figure(name: str, goal: float, ours: list[float], raw: list[float], peak_mb: float) -> Figure:
+    """The figure of paired times."""
+    ratio = statistics.median(a / b for a, b in zip(ours, raw, strict=True))
+    seconds, raw_seconds = statistics.median(ours), statistics.median(raw)
+    return Figure(
+        name, round(ratio, 2), goal, ratio <= goal, round(seconds, 3), round(raw_seconds, 3), round(peak_mb, 1)
+    )
+
+
+def run(arguments: list[str], folder: Path, output: Path | None = None) -> float:
+    """Runs a program and gives its seconds."""
+    with (output or Path(os.devnull)).open("wb") as out:
+        began = time.perf_counter()
+        done = subprocess.run(arguments, cwd=folder, stdout=out, stderr=subprocess.PIPE)
+        seconds = time.perf_counter() - began
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
+    return seconds
+
+
+def flow(folder: Path, scenario: str, **parameters: object) -> dict[str, list[float]]:
+    """Runs the flow on a scenario and gives what it timed."""
+    result = folder / "result.json"
+    options = [part for name, value in parameters.items() for part in (f"--{name}", str(value))]
+    script = str(Path(__file__).with_name("flow.py"))
+    run(
+        [sys.executable, script, "--no-pylint", "run", "--scenario", scenario, "--result", str(result), *options],
+        folder,
+    )
+    return json.loads(result.read_text())
+
+
+def database(folder: Path, *statements: str) -> Path:
+    """A new database."""
+    folder.mkdir()
+    run(["dolt", "init", "-b", "main", "--name", "bench", "--email", "bench@example.com"], folder)
+    script = folder.with_suffix(".sql")
+    script.write_text(";\n".join([*statements, "call dolt_commit('-Am', 'setup')"]))
+    run(["dolt", "sql", "--file", str(script)], folder)
+    return folder
+
+
+def help_figure(folder: Path) -> Figure:
+    """`doltflow --help` against a Typer program with two empty commands."""
+    empty = folder / "empty.py"
+    empty.write_text(EMPTY_TYPER)
+    doltflow = str(Path(sys.executable).with_name("doltflow"))
+    ours, raw = [], []
+    for number in range(16):
+        pair = run([doltflow, "--help"], folder), run([sys.executable, str(empty), "--help"], folder)
+        if number:
+            ours.append(pair[0])
+            raw.append(pair[1])
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return figure("`doltflow --help` / an empty Typer program's", 1.3, ours, raw, peak)
+
+
+def small_figure(folder: Path) -> Figure:
+    """A context with one read and one write of 10 rows."""
+    values = ", ".join(f"({number}, 0.5)" for number in range(10))
+    db = database(
+        folder / "small", "create table small (id bigint primary key, v double)", f"insert into small values {values}"
+    )
+    times = flow(folder, "small", db=db, rounds=16)
+    name = 'one read and one write of 10 rows, from cold / `dolt sql -q "select 1"`'
+    return figure(name, 2.5, times["ours"], times["raw"], float(times["peak_mb"]))  # type: ignore[arg-type]
+
+
+def make_rows(folder: Path) -> tuple[Path, Path]:
+    """A million rows × 4: unsorted as Parquet, and sorted by key as CSV."""
+    import pandas as pd
+
+    chance = random.Random(7)
+    identities = list(range(ROWS))
+    frame = pd.DataFrame(
+        {
+            "id": identities,
+            "code": [f"c{chance.randrange(10**9):09}" for _ in identities],
+            "price": [round(chance.random() * 1000, 2) for _ in identities],
+            "n": [chance.randrange(2**60) for _ in identities],
+        }
+    )
+    ordered = folder / "sorted.csv"
+    frame.to_csv(ordered, index=False)
+    chance.shuffle(identities)
+    unsorted = folder / "unsorted.parquet"
+    frame.iloc[identities].reset_index(drop=True).to_parquet(unsorted)
+    return unsorted, ordered
+
+
+def bulk_figures(folder: Path) -> list[Figure]:
+    """Writing and reading a million rows."""
+    unsorted, ordered = make_rows(folder)
+    empty = database(
+        folder / "empty",
+        "create table big (id bigint primary key, code varchar(20), price double, n bigint)",
+        "call dolt_branch('side')",
+    )
+    ours, raw, peak = [], [], 0.0
+    for number in range(3):
+        mine, theirs = folder / f"mine{number}", folder / f"theirs{number}"
+        shutil.copytree(empty, mine)
+        shutil.copytree(empty, theirs)
+        times = flow(folder, "write", db=mine, data=unsorted)
+        ours += times["ours"]
+        peak = max(peak, float(times["peak_mb"]))  # type: ignore[arg-type]
+        raw.append(run(["dolt", "table", "import", "-r", "big", str(ordered)], theirs))
+        if number:
+            shutil.rmtree(mine)
+            shutil.rmtree(theirs)
+    name = "writing 1,000,000 unsorted rows to another branch / `dolt table import -r` of them sorted"
+    write = figure(name, 1.0, ours, raw, peak)
+
+    full = folder / "theirs0"
+    run(["dolt", "commit", "-Am", "rows"], full)
+    ours, raw, peak = [], [], 0.0
+    for number in range(6):
+        times = flow(folder, "read", db=full)
+        seconds = run(["dolt", "sql", "-r", "csv", "-q", "select * from big"], full, folder / "big.csv")
+        if number:
+            ours += times["ours"]
+            raw.append(seconds)
+            peak = max(peak, float(times["peak_mb"]))  # type: ignore[arg-type]
+    read = figure("reading 1,000,000 rows × 4 into pandas / `dolt sql -r csv` to a file", 1.0, ours, raw, peak)
+    return [read, write]
+
+
+def table(figures: list[Figure]) -> str:
+    """The figures as a Markdown table."""
+    lines = ["| | ratio | goal | | seconds | raw | peak MiB |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for item in figures:
+        verdict = "met" if item.met else "**missed**"
+        lines.append(
+            f"| {item.name} | {item.ratio:.2f} | ≤ {item.goal:g} | {verdict} | {item.seconds:.3f} | "
+            f"{item.raw_seconds:.3f} | {item.peak_mb:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def put_into_readme(figures: list[Figure]) -> None:
+    """Puts the table between README.md's marks."""
+    readme = ROOT / "README.md"
+    begin, end = "<!-- figures: begin -->", "<!-- figures: end -->"
+    head, _, rest = readme.read_text().partition(begin)
+    _, _, tail = rest.partition(end)
+    readme.write_text(f"{head}{begin}\n{table(figures)}\n{end}{tail}")
+
+
+def main() -> None:
+    """Measures, or makes README's table of what was measured."""
+    if "--figures" in sys.argv:
+        put_into_readme([Figure(**item) for item in json.loads(RESULT.read_text())])
+        return
+    scenarios: dict[str, Callable[[Path], Figure | list[Figure]]] = {
+        "help": help_figure,
+        "small": small_figure,
+        "bulk": bulk_figures,
+    }
+    wanted = [name for name in sys.argv[1:] if name in scenarios] or list(scenarios)
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="doltflow-bench-") as temporary:
+        home = Path(temporary) / "home"
+        home.mkdir()
+        os.environ |= {"HOME": str(home), "DOLT_ROOT_PATH": str(home), "METAFLOW_USER": "bench"}
+        os.environ |= {"METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_DEFAULT_METADATA": "local"}
+        for name in wanted:
+            folder = Path(temporary) / name
+            folder.mkdir()
+            print(f"{name} …", file=sys.stderr)
+            found = scenarios[name](folder)
+            figures += found if isinstance(found, list) else [found]
+    print(table(figures))
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps([asdict(item) for item in figures], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The demo's flows on real list prices of 51 hospitals, against what plain pandas computes from the CSV files.
+
+The prices are not part of the project: `DOLTFLOW_CHARGEMASTER` names their folder, or they lie in
+`shared/data/chargemaster` beside the checkout. Where they are absent, the test says so and skips.
+"""
+
+import csv
+import gzip
+import os
+import shutil
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import doltflow
+from doltflow import DoltConfig, DoltDT
+from doltflow.demo import FLOWS
+from tests.conftest import dolt, footprint, head, make_database, run_flow
+
+FOLDER = Path(os.environ.get("DOLTFLOW_CHARGEMASTER") or Path(__file__).parents[2] / "shared/data/chargemaster")
+MONTHS = {"January": 17, "February": 34, "March": 51}
+
+
+@pytest.mark.long
+def test_real_prices() -> None:
+    if not FOLDER.is_dir():
+        pytest.skip(f"the real prices are not at {FOLDER}: set DOLTFLOW_CHARGEMASTER to run this test")
+    work = Path.cwd()
+    prices, hospitals = _read("prices.csv.gz"), _read("hospitals.csv")
+    _build_databases(work, prices, hospitals)
+    source, analysis = work / "hospital-price-transparency", work / "hospital-price-analysis"
+    before = footprint(source)
+    for script in FLOWS:
+        shutil.copy(Path(doltflow.__file__).parent / "demo" / "flows" / script, work)
+        run_flow(work, str(work / script))
+
+    # Every price comes back exactly, and so does every other value.
+    got = DoltDT(config=DoltConfig(database=str(source))).read("prices", as_="arrow")
+    columns = ["npi_number", "code", "payer", "price", "description"]
+    assert got.column_names == columns
+    key = ["npi_number", "code", "payer"]
+    expected = prices.sort_values(key)
+    for column in columns:
+        values = [value if column != "price" else _price(value) for value in expected[column]]
+        assert got[column].to_pylist() == values, column
+
+    medians, variances = _by_pandas(prices, hospitals)
+    results = DoltDT(config=DoltConfig(database=str(analysis)))
+    found = results.read("state_procedure_medians", dtypes="numpy").set_index(["state", "code"])["price"]
+    pd.testing.assert_series_equal(found, medians.sort_index(), check_dtype=False, rtol=0, atol=0)
+    found = results.read("variance_by_procedure", dtypes="numpy").set_index("code")["price"]
+    pd.testing.assert_series_equal(found, variances.sort_index(), check_dtype=False, rtol=1e-12)
+
+    graph = doltflow.trace_table("variance_by_procedure").graph
+    tables = {(data["table"], data["commit"]) for _, data in graph.nodes(data=True) if data["kind"] == "table"}
+    assert tables == {
+        ("variance_by_procedure", head(analysis)),
+        ("state_procedure_medians", head(analysis, "main~1")),
+        ("prices", head(source)),
+        ("hospitals", head(source)),
+    }
+    assert footprint(source) == before
+
+
+def _read(name: str) -> pd.DataFrame:
+    opener = gzip.open if name.endswith(".gz") else open
+    with opener(FOLDER / name, "rt", encoding="utf-8", newline="") as file:  # type: ignore[operator]
+        rows = list(csv.reader(file))
+    return pd.DataFrame(rows[1:], columns=rows[0], dtype=object)
+
+
+def _price(text: str) -> Decimal | None:
+    return Decimal(text) if text else None
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _build_databases(work: Path, prices: pd.DataFrame, hospitals: pd.DataFrame) -> None:
+    source = make_database(
+        work / "hospital-price-transparency",
+        "create table hospitals (npi_number varchar(100) primary key, name varchar(200), state char(2))",
+        "create table prices (npi_number varchar(100), code varchar(300), payer varchar(50), price decimal(12,2),"
+        " description longtext, primary key (npi_number, code, payer))",
+    )
+    make_database(work / "hospital-price-analysis")
+    order = sorted(hospitals["npi_number"])
+    for month, count in MONTHS.items():
+        known = set(order[:count])
+        for table, frame in (("hospitals", hospitals), ("prices", prices)):
+            file = work / f"{table}.csv"
+            part = frame[frame["npi_number"].isin(known)]
+            with file.open("w", encoding="utf-8", newline="") as out:
+                out.write(",".join(part.columns) + "\n")
+                for row in part.itertuples(index=False):
+                    # To Dolt an empty field is NULL and a quoted empty one is a text.
+                    fields = zip(part.columns, row, strict=True)
+                    out.write(",".join(v if c == "price" else _quoted(v) for c, v in fields) + "\n")
+            dolt(source, "table", "import", "-r", table, str(file))
+        dolt(source, "commit", "-Am", f"Prices of {month}")
+
+
+def _by_pandas(prices: pd.DataFrame, hospitals: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    numbers = prices.assign(price=[float(p) if p else None for p in prices["price"]])
+    merged = numbers.merge(hospitals[["npi_number", "state"]], on="npi_number")
+    medians = merged.groupby(["state", "code"])["price"].median()
+    clean = medians.reset_index()
+    clean = clean[~clean["code"].str.startswith("nan")]
+    return medians, clean.groupby("code")["price"].var()
