@@ -73,11 +73,8 @@ def build(facts: Facts, versions: Iterable[TableVersion] = (), zoom: Zoom = "run
     building = _Building(facts, zoom)
     for version in [*versions, *(item.version for item in facts.resolved)]:
         building.add_version(version)
-    # What a node wrote is known before what it read back is judged.
-    for kind in ("write", "read"):
-        for item in facts.resolved:
-            if item.access.kind == kind:
-                building.add_access(item)
+    for item in facts.resolved:
+        building.add_access(item)
     if zoom != "run":
         for pair in facts.steps:
             building.add_next(*pair)
@@ -213,23 +210,23 @@ def _break_cycles(graph: "networkx.DiGraph[str]") -> None:
     import networkx
 
     for knot in [component for component in networkx.strongly_connected_components(graph) if len(component) > 1]:
-        # Sorted, so that the same facts in another order give the same graph.
-        part: networkx.DiGraph[str] = networkx.DiGraph(sorted(graph.subgraph(knot).edges))
-        while not networkx.is_directed_acyclic_graph(part):
-            circle = networkx.find_cycle(part)
-            # A flow that loops has a circle without reads.
-            reads = [edge for edge in circle if graph.edges[edge]["kind"] == "read"] or circle
-            last = max(reads, key=lambda edge: (_moment(graph.edges[edge]), edge))
-            accesses = graph.edges[last].get("accesses", ())
-            if accesses:
-                graph.nodes[last[1]].setdefault("own_reads", []).extend(accesses)
-            graph.remove_edge(*last)
-            part.remove_edge(*last)
+        part: networkx.DiGraph[str] = networkx.DiGraph()
+        edges = sorted(graph.subgraph(knot).edges, key=lambda edge: (*_moment(graph.edges[edge]), edge))
+        for first, second in edges:
+            # What closes a circle with all that was before comes too late to be where anything came from.
+            if first in part and second in part and networkx.has_path(part, second, first):
+                accesses = graph.edges[first, second].get("accesses", ())
+                if accesses:
+                    graph.nodes[second].setdefault("own_reads", []).extend(accesses)
+                graph.remove_edge(first, second)
+            else:
+                part.add_edge(first, second)
 
 
-def _moment(edge: Mapping[str, Any]) -> float:
-    """When the last access of an edge was."""
-    return max((float(access.get("timestamp") or 0.0) for access in edge.get("accesses", ())), default=0.0)
+def _moment(edge: Mapping[str, Any]) -> tuple[bool, float]:
+    """When the last read of an edge was; all other edges come before."""
+    accesses = edge.get("accesses", ()) if edge["kind"] == "read" else ()
+    return bool(accesses), max((float(access.get("timestamp") or 0.0) for access in accesses), default=0.0)
 
 
 def upstream(graph: "networkx.DiGraph[str]", node: str, depth: int | None = None) -> "networkx.DiGraph[str]":
@@ -241,3 +238,10 @@ def upstream(graph: "networkx.DiGraph[str]", node: str, depth: int | None = None
     else:
         kept = set(networkx.single_source_shortest_path_length(graph.reverse(copy=False), node, cutoff=depth))
     return graph.subgraph(kept).copy()
+
+
+def order(graph: "networkx.DiGraph[str]") -> list[str]:
+    """The nodes, each after those that lead to it."""
+    import networkx
+
+    return list(networkx.lexicographical_topological_sort(graph))

@@ -1,14 +1,11 @@
 """`runs`: the runs that read or wrote tables in Dolt."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from doltflow.errors import StoreNotFoundError
+from doltflow.errors import StoreNotFoundError, UsageError
 from doltflow.model.run import Run
-from doltflow.workspace import load_settings, open_workspace
-from doltflow.workspace.records import read_run
-from doltflow.workspace.runs import runs_of_commits
+from doltflow.workspace import all_runs, load_settings, open_workspace, read_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +27,25 @@ def runs(*, flow: str | None = None, limit: int | None = None, folder: Path | No
     Args:
         flow: Only runs of this flow.
         limit: At most so many.
-        folder: Where to look for databases; the current folder without it.
+        folder: Where to look for databases and for Metaflow's store; the current folder without it.
 
     Raises:
+        RunNotFoundError: There is no such flow.
         StoreNotFoundError: There is neither a Metaflow store nor a database to look at.
     """
+    if limit is not None and limit < 0:
+        raise UsageError(f"The limit is {limit}.", "It is 0 or more.")
     with open_workspace(load_settings(folder), None, folder) as workspace:
-        store = workspace.store
-        if store is None and not workspace.names:
+        if workspace.store is None and not workspace.names:
             raise StoreNotFoundError(
-                "There is neither a Metaflow store nor a Dolt database in the current folder.",
+                f"There is neither a Metaflow store nor a Dolt database in {workspace.place}.",
                 "Go to the folder where the flows ran.",
             )
-        started = runs_of_commits(workspace)
-        in_store = store.pathspecs() if store is not None else []
-        order = {pathspec: number for number, pathspec in enumerate(in_store)}
-        known = [*in_store, *(run for run in started if run not in order)]
         found: list[Run] = []
-        for pathspec in known:
-            if flow is not None and pathspec.flow != flow:
-                continue
-            run = read_run(workspace, pathspec).run
-            if run.accesses:
-                found.append(run)
-        found.sort(key=lambda run: run.started or datetime.min.replace(tzinfo=UTC), reverse=True)
-        return RunsResult(tuple(found if limit is None else found[:limit]), tuple(workspace.warnings))
+        for pathspec in all_runs(workspace, flow):
+            if len(found) == limit:
+                break
+            records = read_run(workspace, pathspec)
+            if records.run.accesses or records.commits:
+                found.append(records.run)
+        return RunsResult(tuple(found), tuple(workspace.warnings))

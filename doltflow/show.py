@@ -6,10 +6,7 @@ from pathlib import Path
 from doltflow.lineage import Resolved
 from doltflow.model.commit import Commit
 from doltflow.model.run import Run
-from doltflow.workspace import load_settings, open_workspace
-from doltflow.workspace.gather import resolve
-from doltflow.workspace.records import commits_of_run, read_run
-from doltflow.workspace.runs import find_run
+from doltflow.workspace import disagreements, find_run, load_settings, open_workspace, read_run, resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +15,9 @@ class ShowResult:
 
     Attributes:
         run: The run, with its accesses.
-        resolved: Its accesses, table by table, with the version of the table that each concerns.
-        commits: The commits that it made, oldest first.
+        resolved: Its accesses, or those of the step or task that was asked for, table by table, with the version of
+            the table that each concerns.
+        commits: The commits that it, or that step or task, made, oldest first.
         warnings: What was missing, or where the two records disagree, one sentence each.
     """
 
@@ -34,7 +32,7 @@ def show(run: str, *, folder: Path | None = None) -> ShowResult:
 
     Args:
         run: `Flow/run_id`, `Flow/latest`, a bare run id, or a step or task of it.
-        folder: Where to look for databases; the current folder without it.
+        folder: Where to look for databases and for Metaflow's store; the current folder without it.
 
     Raises:
         RunNotFoundError: There is none; the nearest names are listed.
@@ -43,13 +41,17 @@ def show(run: str, *, folder: Path | None = None) -> ShowResult:
     with open_workspace(load_settings(folder), None, folder) as workspace:
         pathspec = find_run(workspace, run)
         records = read_run(workspace, pathspec)
-        for text in records.disagreements:
+        for text in disagreements(workspace, records):
             workspace.warn(text)
-        resolved = [
-            Resolved(access, version)
-            for access in records.run.accesses
-            if access.pathspec == str(pathspec) or access.pathspec.startswith(f"{pathspec}/")
-            for version in resolve(workspace, access)
+        inside = f"{pathspec}/"
+        items = [
+            item
+            for item in resolved(workspace, records)
+            if item.task is None and f"{item.access.pathspec}/".startswith(inside)
         ]
-        commits = tuple(commits_of_run(workspace, pathspec))
-        return ShowResult(records.run, tuple(resolved), commits, tuple(workspace.warnings))
+        commits = [
+            commit
+            for commit in records.commits
+            if commit.run is not None and f"{commit.run.pathspec}/".startswith(inside)
+        ]
+        return ShowResult(records.run, tuple(items), tuple(commits), tuple(workspace.warnings))

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from doltflow.errors import DoltflowError, RunNotFoundError, TableNotFoundError, UsageError
-from doltflow.lineage import Zoom, build, upstream
+from doltflow.errors import DatabaseNotFoundError, DoltflowError, RunNotFoundError, TableNotFoundError, UsageError
+from doltflow.lineage import ZOOMS, Facts, Zoom, build, order, upstream
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.model.table import TableVersion
-from doltflow.workspace import Workspace, gather, load_settings, open_workspace
-from doltflow.workspace.runs import find_run
-from doltflow.workspace.workspace import asked_name
+from doltflow.workspace import Workspace, find_run, gather, load_settings, open_workspace
 
 if TYPE_CHECKING:
     import networkx
@@ -24,7 +22,7 @@ class TraceResult:
     Attributes:
         graph: The `networkx.DiGraph`: table versions, runs (or steps, or tasks) and commits made by hand; edges in the
             direction the data flowed.
-        target: The id of the node that was asked for.
+        target: The id of the node that was asked for; of a run whose steps or tasks are the nodes, the last of them.
         zoom: `run`, `step` or `task`.
         runs: The runs in the graph, by `Flow/run_id`.
         warnings: What was missing, or where the two records disagree, one sentence each.
@@ -53,8 +51,8 @@ def trace(
         database: The database that the table is in, by name or path, where several have one of that name.
         at: The commit, tag or branch at which the table is meant; without it the database's default branch.
         depth: How many edges away from the target to go at most.
-        zoom: Whether runs, steps or tasks are the nodes.
-        folder: Where to look for databases; the current folder without it.
+        zoom: Whether runs, steps or tasks are the nodes; a step or a task that is asked for is a node in any case.
+        folder: Where to look for databases and for Metaflow's store; the current folder without it.
 
     Raises:
         TableNotFoundError, RunNotFoundError: There is neither a table nor a run of that name.
@@ -62,7 +60,7 @@ def trace(
     """
     _check(depth, zoom)
     with open_workspace(load_settings(folder), database, folder) as workspace:
-        start = _start(workspace, target, asked_name(workspace, database), at)
+        start = _start(workspace, target, at)
         if isinstance(start, TableVersion):
             return _trace_table(workspace, start, depth, zoom)
         return _trace_run(workspace, start, depth, zoom)
@@ -80,70 +78,74 @@ def trace_table(
     """The lineage of a table; as `trace`, but `table` is never taken for a run."""
     _check(depth, zoom)
     with open_workspace(load_settings(folder), database, folder) as workspace:
-        start = _version(workspace, table, asked_name(workspace, database), at)
-        return _trace_table(workspace, start, depth, zoom)
+        return _trace_table(workspace, _version(workspace, table, at), depth, zoom)
 
 
 def _check(depth: int | None, zoom: str) -> None:
     if depth is not None and depth < 0:
         raise UsageError(f"The depth is {depth}.", "It is 0 or more.")
-    if zoom not in get_args(Zoom):
+    if zoom not in ZOOMS:
         raise UsageError(f"The zoom is {zoom!r}.", "It is 'run', 'step' or 'task'.")
 
 
-def _start(workspace: Workspace, target: str, database: str | None, at: str | None) -> TableVersion | Pathspec:
+def _start(workspace: Workspace, target: str, at: str | None) -> TableVersion | Pathspec:
     """What the target names: a table, where there is one of that name, else a run."""
     try:
-        return _version(workspace, target, database, at)
-    except TableNotFoundError as no_table:
-        if database is not None or at is not None:
+        return _version(workspace, target, at)
+    except (TableNotFoundError, DatabaseNotFoundError) as error:
+        if workspace.asked is not None or at is not None:
             raise
-        missing: DoltflowError = no_table
-    except DoltflowError as error:
-        if Pathspec.parse(target) is None and not target.isdigit():
-            raise
-        missing = error
+        no_table: DoltflowError = error
     try:
         return find_run(workspace, target)
     except RunNotFoundError as no_run:
         # The error that is nearer to what was meant: a run's name has a slash or is a number.
-        raise (no_run if "/" in target or target.isdigit() else missing) from None
+        raise (no_run if "/" in target or target.isdigit() else no_table) from None
 
 
-def _version(workspace: Workspace, table: str, database: str | None, at: str | None) -> TableVersion:
-    name, spelled, commit = workspace.find_table(table, database, at)
+def _version(workspace: Workspace, table: str, at: str | None) -> TableVersion:
+    name, spelled, commit = workspace.find_table(table, workspace.asked, at)
     return TableVersion(name, spelled, workspace.last_change(name, spelled, commit))
 
 
 def _trace_table(workspace: Workspace, version: TableVersion, depth: int | None, zoom: Zoom) -> TraceResult:
-    gathered = gather(workspace, versions=[version], steps=zoom != "run")
+    gathered = gather(workspace, versions=[version])
     graph = upstream(build(gathered.facts, [version], zoom), version.id, depth)
     return _result(workspace, graph, version.id, zoom, gathered.runs)
 
 
 def _trace_run(workspace: Workspace, pathspec: Pathspec, depth: int | None, zoom: Zoom) -> TraceResult:
-    gathered = gather(workspace, runs=[pathspec], steps=zoom != "run")
+    gathered = gather(workspace, runs=[pathspec])
     if pathspec.task_id is not None:
         zoom = "task"
     elif pathspec.step is not None and zoom == "run":
         zoom = "step"
     whole = build(gathered.facts, (), zoom)
-    targets = [node for node in whole if node == str(pathspec) or node.startswith(f"{pathspec}/")]
-    if not targets:
+    targets = [
+        node for node in order(whole) if whole.nodes[node]["kind"] == zoom and f"{node}/".startswith(f"{pathspec}/")
+    ]
+    if not targets or not _is_recorded(gathered.facts, pathspec):
         raise RunNotFoundError(
-            f"`{pathspec}` has neither read nor written a table that doltflow recorded.", "`doltflow runs` lists those."
+            f"`{pathspec}` has neither read nor written a table, as far as it is recorded.",
+            "`doltflow runs` lists the runs that have.",
         )
     kept: set[str] = set()
     for target in targets:
-        kept |= set(upstream(whole, target, depth)) | (set(whole.successors(target)) if depth != 0 else set())
-    graph = whole.subgraph(kept).copy()
-    return _result(workspace, graph, targets[-1], zoom, gathered.runs)
+        kept |= set(upstream(whole, target, depth))
+        if depth != 0:
+            kept |= {node for node in whole.successors(target) if whole.nodes[node]["kind"] == "table"}
+    return _result(workspace, whole.subgraph(kept).copy(), targets[-1], zoom, gathered.runs)
+
+
+def _is_recorded(facts: Facts, pathspec: Pathspec) -> bool:
+    made = (commit.run for commit in facts.commits.values() if commit.run is not None)
+    return bool(facts.runs[pathspec.run].accesses) or any(run.pathspec.run == pathspec.run for run in made)
 
 
 def _result(
     workspace: Workspace, graph: "networkx.DiGraph[str]", target: str, zoom: Zoom, runs: dict[str, Run]
 ) -> TraceResult:
-    shown = {f"{d['flow']}/{d['run_id']}" for _, d in graph.nodes(data=True) if "flow" in d}
+    shown = {f"{data['flow']}/{data['run_id']}" for _, data in graph.nodes(data=True) if "flow" in data}
     return TraceResult(
         graph, target, zoom, {name: run for name, run in runs.items() if name in shown}, tuple(workspace.warnings)
     )

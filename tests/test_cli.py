@@ -416,17 +416,15 @@ def test_demo_traces_what_it_made(
         progress("Making it\x1b")
         return doltflow.demo.DemoResult(tmp_path, True, ("F/1",), ("doltflow runs",))
 
-    def trace_table(table: str) -> Any:
-        assert Path.cwd() == tmp_path
+    def trace_table(table: str, folder: Path) -> Any:
+        assert folder == tmp_path
         raise TableNotFoundError(f"No {table}.")
 
     monkeypatch.setattr("doltflow.demo.demo", operation)
     monkeypatch.setattr("doltflow.trace.trace_table", trace_table)
-    before = Path.cwd()
     assert main(["demo"]) == 3
     assert capsys.readouterr() == ("", "Making it\\x1b\nerror: No variance_by_procedure.\n")
     assert main(["demo", "x", "--output", "json"]) == 0
     data = {"folder": str(tmp_path), "created": True, "runs": ["F/1"], "next": ["doltflow runs"]}
     assert json.loads(capsys.readouterr().out) == {"schema": "doltflow.demo/1", "data": data}
     assert made == [Path("doltflow-demo"), Path("x")]
-    assert Path.cwd() == before

@@ -46,8 +46,9 @@ def check(name: str, expected: str, same: str | None = None) -> None:
 def anonymous(text: str) -> str:
     """A text without what differs from run to run."""
     text = re.sub(r"\b[0-9a-v]{32}\b", "<hash>", text)
-    text = re.sub(r"\b(?=[a-v]*\d)[0-9a-v]{8}\b", "<hash>", text)
+    text = re.sub(r"(?<=@ )[0-9a-v]{8}\b", "<hash>", text)
     text = re.sub(r"\b\d{13,17}\b", "<id>", text)
+    text = re.sub(r"\b[\d.]+ s\b", "<seconds>", text)
     return re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?", "<time>", text)
 
 

@@ -211,7 +211,7 @@ def test_the_tables(recorded: Recorded) -> None:
         {"code": "001", "price": "1.50"}, {"code": "001!", "price": "1.50"},
         {"code": "002", "price": "2.25"}, {"code": "002!", "price": "2.25"},
     ]  # fmt: skip
-    assert rows(recorded.analysis, "totals") == [{"total": "3.75"}]
+    assert rows(recorded.analysis, "totals") == [{"total": 3.75}]
 
 
 def test_parameters_are_in_no_commit(recorded: Recorded) -> None:

@@ -295,6 +295,13 @@ F/1
     )
 
 
+def test_tree_of_a_source() -> None:
+    graph: Graph = networkx.DiGraph()
+    source = add_by_hand(graph, "db", "source", "3", "Import")
+    expected = "db/source @ 33333333\n  by hand: Jane Doe, 2021-03-01 15:45, “Import”\n"
+    assert text(TraceResult(graph, source, "run", {}, ())) == expected
+
+
 def test_tree_of_steps() -> None:
     graph: Graph = networkx.DiGraph()
     source = add_by_hand(graph, "db", "source", "1", "Import")

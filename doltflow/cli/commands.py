@@ -3,7 +3,6 @@
 Operations and renderers are imported inside the commands: `doltflow --help` must not wait for Metaflow.
 """
 
-import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,8 +163,6 @@ def demo(
         if output == "text":
             from doltflow.trace import trace_table
 
-            # Metaflow looks for its store in the current folder.
-            with contextlib.chdir(result.folder):
-                traced = trace_table("variance_by_procedure")
+            traced = trace_table("variance_by_procedure", folder=result.folder)
     warn(traced.warnings if traced else ())
     return demo_answer(result, traced, output, sys.stdout)

@@ -1,7 +1,7 @@
 """Where a context reads and writes: its sessions with databases, and its pin."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from doltflow.errors import DatabaseNotFoundError, UsageError
 from doltflow.model.access import Access
 from doltflow.model.artifact import DatabaseConfig
 from doltflow.recorder.config import DoltConfig
+from doltflow.recorder.sessions import Sessions
 from doltflow.sources.dolt import Database, Session, databases_in, is_database
 from doltflow.sources.metaflow.running import RunningTask
 
@@ -29,7 +30,7 @@ class Pin:
 
 
 class Place:
-    """The databases of one context: opened when first asked for, kept until the context ends.
+    """The databases of one context: opened when first asked for, kept as long as they are used.
 
     Outside a `with` each question has a session of its own; the pin stays.
     """
@@ -37,26 +38,24 @@ class Place:
     def __init__(self, config: DoltConfig | None, task: RunningTask | None) -> None:
         self.config = config
         self._task = task
-        self._stack: ExitStack | None = None
-        self._sessions: dict[Path, Session] = {}
+        self._sessions: Sessions | None = None
         self._pin: Pin | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether this is inside a `with`."""
-        return self._stack is not None
+        return self._sessions is not None
 
     def open(self) -> None:
         """Begins to keep sessions, and forgets the pin of a context before."""
-        self._stack = ExitStack()
+        self._sessions = Sessions()
         self._pin = None
 
     def close(self) -> None:
         """Ends the sessions."""
-        stack, self._stack = self._stack, None
-        self._sessions.clear()
-        if stack is not None:
-            stack.close()
+        sessions, self._sessions = self._sessions, None
+        if sessions is not None:
+            sessions.close()
 
     def database(self) -> Database:
         """The configuration's database.
@@ -92,13 +91,8 @@ class Place:
     @contextmanager
     def session(self, database: Database) -> Iterator[Session]:
         """A session with a database: the context's own, or one for this call alone."""
-        if self._stack is None:
-            with database.open() as session:
-                yield session
-            return
-        if database.folder not in self._sessions:
-            self._sessions[database.folder] = self._stack.enter_context(database.open())
-        yield self._sessions[database.folder]
+        with database.open() if self._sessions is None else self._sessions.session(database) as session:
+            yield session
 
     def pin(self, session: Session) -> Pin:
         """The pin of the configuration's database, made at the first question and kept."""

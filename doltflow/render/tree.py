@@ -65,7 +65,7 @@ class _Painter:
 
     def _is_end(self, node: str) -> bool:
         """Whether a node of a run leads to nothing but tables that are told of with it."""
-        return self.graph.nodes[node].get("kind") != "table" and all(
+        return self.graph.nodes[node].get("kind") not in ("table", "commit") and all(
             self._is_output(successor) for successor in self.graph.successors(node)
         )
 

@@ -1,6 +1,8 @@
 """What a query reads, and that it does nothing else."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from sqlglot import Dialect, exp
 from sqlglot.errors import ParseError
@@ -10,11 +12,14 @@ from doltflow.errors import QueryError
 from doltflow.sql.calls import find_calls
 from doltflow.sql.columns import ColumnReads
 from doltflow.sql.lexer import Token, masked, one_statement, place, refuse, tokenise
-from doltflow.sql.names import REFUSED_WORDS, STARTS
+from doltflow.sql.names import CLAUSES, KEYWORDS, REFUSED_WORDS, SELECT_OPTIONS, STARTS
 from doltflow.sql.reads import QueryReads
 from doltflow.sql.refs import find_as_of
 from doltflow.sql.resolver import Resolver
 from doltflow.sql.spelling import Spelling
+
+# Otherwise Python prints what sqlglot logs of a query that is refused anyway.
+logging.getLogger("sqlglot").addHandler(logging.NullHandler())
 
 _REFUSED_NODES = (
     exp.Aliases,
@@ -38,7 +43,7 @@ def analyse(query: str, schema: Mapping[str, Sequence[str]] | None = None) -> Qu
     _check_words(query, tokens)
     as_of = find_as_of(query, tokens)
     try:
-        tree = _parse(query, tokens, [clause.span for clause in as_of])
+        tree = _parse(query, tokens, [*(clause.span for clause in as_of), *_select_options(tokens)])
         columns = ColumnReads(schema or {})
         resolver = Resolver(Spelling(query, tokens), as_of, columns)
         resolver.read(tree)
@@ -81,7 +86,7 @@ def _check_condition(text: str) -> None:
     _check_words(query, tokens)
     if find_as_of(query, tokens):
         refuse("The query names a revision.", "A predicate is about the rows of one table at one commit.")
-    tree = _parse(query, tokens, [])
+    tree = _parse(query, tokens)
     if sum(1 for _ in tree.find_all(exp.Query, exp.Values, exp.Table)) != len(("SELECT", "t")):
         refuse("The query has a subquery, whose tables would not be recorded.", "Use `sql` with the whole query.")
     where = tree.args.get("where")
@@ -130,7 +135,17 @@ def _check_balanced(text: str, tokens: Sequence[Token]) -> None:
         refuse("The predicate has a `(` that is not closed.")
 
 
-def _parse(text: str, tokens: Sequence[Token], hidden: Sequence[tuple[int, int]]) -> exp.Expr:
+def _select_options(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
+    """The words behind SELECT that sqlglot would take for columns."""
+    is_behind = False
+    for token in tokens:
+        is_option = is_behind and token.word in SELECT_OPTIONS
+        if is_option:
+            yield token.start, token.end
+        is_behind = is_option or token.word == "select" or (is_behind and token.word in ("all", "distinct"))
+
+
+def _parse(text: str, tokens: Sequence[Token], hidden: Sequence[tuple[int, int]] = ()) -> exp.Expr:
     """The query's tree, checked to be one that only reads."""
     dialect = Dialect.get_or_raise("mysql")
     source = masked(text, tokens, hidden)
@@ -150,7 +165,24 @@ def _parse(text: str, tokens: Sequence[Token], hidden: Sequence[tuple[int, int]]
         refuse("The query is no SELECT.", "Only SELECT, WITH … SELECT, VALUES and TABLE can be run.")
     for node in tree.find_all(*_REFUSED_NODES):
         refuse(f"The query has what doltflow does not take for part of a plain read ({node.key.upper()}).")
+    _check_names(text, shown, {node.meta.get("start") for node in tree.find_all(exp.Identifier)})
     return tree
+
+
+def _check_names(text: str, tokens: Sequence[Token], names: AbstractSet[object]) -> None:
+    """Makes sure that sqlglot took for syntax only what is syntax to Dolt, so that no name was lost."""
+    for at, token in enumerate(tokens):
+        before = tokens[at - 1] if at else None
+        behind = tokens[at + 1] if at + 1 < len(tokens) else None
+        is_name = token.name is None or token.start in names
+        is_call = behind is not None and behind.is_mark("(")
+        is_charset = before is not None and before.word in ("charset", "collate", "set", "using")
+        is_introducer = token.word.startswith("_") and behind is not None and behind.kind == "string"
+        is_syntax = is_call or is_charset or is_introducer or token.word in KEYWORDS
+        follows_comma = before is not None and before.is_mark(",")
+        if not is_name and (not is_syntax or (follows_comma and token.word in CLAUSES)):
+            where = place(text, token.start)
+            refuse(f"What `{token.value}` means at {where} cannot be told.", "Put it in backticks if it is a name.")
 
 
 def _near(text: str, tokens: Sequence[Token], error: Exception) -> str:

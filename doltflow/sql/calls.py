@@ -153,7 +153,8 @@ def _diff_arguments(name: str, arguments: Sequence[str], where: str) -> tuple[li
     plain = [argument for argument in arguments if name != "dolt_diff" or argument not in _SKINNY]
     ends = 1 if plain and ".." in plain[0] else 2
     tables = plain[ends:]
-    if len(plain) < ends or len(tables) > 1 or any(argument.startswith("-") for argument in plain):
+    fewest = 1 if name == "dolt_diff" else 0
+    if len(plain) < ends or not fewest <= len(tables) <= 1 or any(argument.startswith("-") for argument in plain):
         _misused(where)
     return plain[:ends], tables
 

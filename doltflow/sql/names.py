@@ -109,6 +109,28 @@ SYNTAX = _words(
 )
 """Words that may stand before a parenthesis without being a function: syntax and types."""
 
+KEYWORDS = _words(
+    """
+    asc ascii boolean both char charset collate columns cross current date datetime day day_hour day_microsecond
+    day_minute day_second default empty end error expansion false following for force full group hour
+    hour_microsecond hour_minute hour_second if ignore inner integer interval language last leading left longblob
+    longtext match mediumblob mediumtext member microsecond minute minute_microsecond minute_second mod mode month
+    natural nested null order ordinality outer path preceding precision primary quarter query range recursive
+    returning right rollup rows second second_microsecond set sounds table time timestamp tinyblob tinytext trailing
+    true unbounded unicode unknown use values week window year year_month
+    """
+).union(SYNTAX, BARE_FUNCTIONS)
+"""Words that may stand in a query without naming anything. The others that sqlglot knows are names to Dolt."""
+
+CLAUSES = _words("except for group having intersect join limit offset on order union using where window")
+"""Words that begin a clause, and so cannot follow a comma."""
+
+SELECT_OPTIONS = _words(
+    "high_priority sql_big_result sql_buffer_result sql_cache sql_calc_found_rows sql_no_cache sql_small_result"
+    " straight_join"
+)
+"""Words behind SELECT that change how a query runs, not what it reads."""
+
 REFUSED_WORDS = {
     "into": "It writes its result somewhere (INTO).",
     "update": "It updates, or locks what it reads (UPDATE).",

@@ -57,7 +57,9 @@ def _ref_at(text: str, tokens: Sequence[Token], at: int) -> tuple[str, int]:
     where = place(text, tokens[at - 2].start)
     if at >= len(tokens):
         refuse(f"The query has AS OF without a ref at {where}.")
-    shapes = ("'" if t.kind == "string" else t.value.lower().replace(" ", "") for t in tokens[at : at + 9])
+    shapes = (
+        "'" if t.kind == "string" else "`" if t.kind == "quoted" else t.value.lower() for t in tokens[at : at + 9]
+    )
     if time := _TIME.match(" ".join(shapes)):
         behind = at + len(time.group().split())
         ref = text[tokens[at].start : tokens[behind - 1].end]

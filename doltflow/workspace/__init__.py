@@ -1,7 +1,9 @@
 """What a command looks at: the databases and the Metaflow store that it finds, and the records in both."""
 
+from doltflow.workspace.disagreements import disagreements
 from doltflow.workspace.gather import Gathered, gather, resolved
 from doltflow.workspace.records import RunRecords, read_run
+from doltflow.workspace.runs import all_runs, find_run
 from doltflow.workspace.settings import Settings, load_settings
 from doltflow.workspace.workspace import Workspace, open_workspace
 
@@ -10,6 +12,9 @@ __all__ = [
     "RunRecords",
     "Settings",
     "Workspace",
+    "all_runs",
+    "disagreements",
+    "find_run",
     "gather",
     "load_settings",
     "open_workspace",

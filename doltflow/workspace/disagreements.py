@@ -32,29 +32,26 @@ def disagreements(workspace: Workspace, records: RunRecords) -> Iterator[str]:
 
 def _compared(records: RunRecords, commit: Commit, run: RunCommit) -> Iterator[str]:
     """What a commit and the artifacts say of the same attempt of the same task."""
-    accesses = records.artifacts.accesses
-    reads: set[_Fact] = {("read", r.database, table.casefold(), r.commit) for r in run.reads for table in r.tables}
+    accesses, this = records.artifacts.accesses, f"the commit {commit.hash} of `{commit.database}`"
+    reads: set[_Fact] = {("read", r.database, table, r.commit) for r in run.reads for table in r.tables}
     wrote = [access for access in accesses if access.kind == "write" and access.commit == commit.hash]
     if records.is_whole:
         known = {fact for access in accesses for fact in facts_of(access)}
         for fact in sorted(reads - known, key=str):
-            yield f"The commit {commit.hash} of `{commit.database}` lists that {_said(records, fact)}; no artifact does."
+            yield f"{_said(records, fact)}, says {this}; no artifact says so."
         tables = {table for access in wrote for table in access.tables or ()}
         for write in run.writes:
             if write.table not in tables:
-                yield (
-                    f"The commit {commit.hash} of `{commit.database}` says that {run.pathspec} wrote `{write.table}` "
-                    "in it; no artifact does."
-                )
+                yield f"{run.pathspec} wrote `{write.table}`, says {this}; no artifact says so."
     listed = {write.table for write in run.writes}
     for access in wrote:
         for table in sorted(set(access.tables or ()) - listed):
-            yield f"The artifact of {access.pathspec} says that it wrote `{table}` in {commit.hash}; that commit does not."
+            yield f"{access.pathspec} wrote `{table}`, says its artifact; {this} does not say so."
     last_write = max((access.timestamp or 0.0 for access in wrote), default=0.0)
     for access in accesses:
         if access.kind == "read" and _is_before(access, run, last_write):
             for fact in sorted(facts_of(access) - reads, key=str):
-                yield f"The artifact lists that {_said(records, fact)}; the commit {commit.hash} does not."
+                yield f"{_said(records, fact)}, says its artifact; {this} does not say so."
 
 
 def _is_before(access: Access, run: RunCommit, moment: float) -> bool:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from doltflow.errors import RecordError, RunNotFoundError, StoreNotFoundError
-from doltflow.model.access import Access
+from doltflow.model.access import Access, Mode
 from doltflow.model.artifact import Record, decode_artifact, merge_records
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
@@ -90,20 +91,21 @@ def _from_store(workspace: Workspace, run: Pathspec) -> _Told:
 
 
 def _read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun, told: _Told) -> None:
-    records: list[Record] = []
+    records: dict[str, Record] = {}
     own: dict[Access, None] = {}
     for task in stored.tasks:
         if not task.has(ARTIFACT):
             continue
+        key = task.key(ARTIFACT)  # Most tasks hand on the very artifact that they got.
         try:
-            record = decode_artifact(task.value(ARTIFACT), tables_of=tables_of)
+            if key not in records:
+                records[key] = decode_artifact(task.value(ARTIFACT), tables_of=tables_of)
         except RecordError as error:
             workspace.warn(f"{task.pathspec}: {error.message}")
             told.is_whole = False
             continue
-        records.append(record)
-        own |= dict.fromkeys(_of_run(record.accesses, task, run))
-    told.record = merge_records(records)
+        own |= dict.fromkeys(_of_run(records[key].accesses, task, run))
+    told.record = merge_records(records.values())
     told.accesses = sorted(own, key=lambda access: access.timestamp or 0.0)
     told.attempts = {task.pathspec: task.attempt for task in told.record.tasks}
 
@@ -151,7 +153,7 @@ def _told_by(workspace: Workspace, commit: Commit, known: set[str]) -> Iterator[
                 attempt=run.attempt, timestamp=when,
             )  # fmt: skip
     for write in run.writes:
-        mode = write.mode if write.mode in ("replace", "update", "append") else None
+        mode = next((known for known in get_args(Mode) if known == write.mode), None)
         yield Access(
             "write", write.table, commit.database, None, commit.hash, (write.table,), task,
             rows=write.rows, mode=mode, attempt=run.attempt, timestamp=when,
@@ -163,7 +165,7 @@ def _told_by(workspace: Workspace, commit: Commit, known: set[str]) -> Iterator[
 
 def facts_of(access: Access) -> set[tuple[str, str, str, str | None]]:
     """What an access comes down to, whoever tells of it: kind, database, table and commit."""
-    return {(access.kind, access.database, table.casefold(), access.commit) for table in access.tables or ()}
+    return {(access.kind, access.database, table, access.commit) for table in access.tables or ()}
 
 
 def _joined(

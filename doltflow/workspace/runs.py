@@ -23,14 +23,18 @@ def all_runs(workspace: Workspace, flow: str | None = None) -> dict[Pathspec, da
     made = workspace.runs_of_commits()
     found = {run: min(commit.date for commit in commits) for run, commits in made.items()}
     flows = {run.flow for run in found}
-    if workspace.store is not None:
-        in_store = workspace.store.flows()
-        flows |= set(in_store)
-        found |= workspace.store.started(flow) if flow is None or flow in in_store else {}
+    in_store = _flows_of_store(workspace)
+    if workspace.store is not None and (flow is None or flow in in_store):
+        found |= workspace.store.started(flow)
+    flows |= in_store
     if flow is not None and flow not in flows:
         raise RunNotFoundError(f"There is no flow `{flow}`.", nearest(flow, flows) or "No flow has run here.")
     wanted = [run for run in found if flow in (None, run.flow)]
     return {run: found[run] for run in sorted(wanted, key=lambda run: (found[run], run), reverse=True)}
+
+
+def _flows_of_store(workspace: Workspace) -> set[str]:
+    return set(workspace.store.flows()) if workspace.store is not None else set()
 
 
 def find_run(workspace: Workspace, text: str) -> Pathspec:
@@ -84,8 +88,8 @@ def _tasks(commits: list[Commit]) -> Iterator[Pathspec]:
 
 
 def _latest(workspace: Workspace, made: dict[Pathspec, list[Commit]], flow: str) -> list[Pathspec]:
-    """The newest run of a flow that is no rerun; of one that the store knows the store tells, as it knows how runs end."""
-    if workspace.store is not None and flow in workspace.store.flows():
+    """The newest run of a flow that is no rerun; the store alone tells of the flows that it knows."""
+    if flow in _flows_of_store(workspace):
         return []
     dated = [
         (max(commit.date for commit in commits), run)

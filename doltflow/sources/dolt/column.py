@@ -17,6 +17,7 @@ _SYNONYMS = {
 }
 # What Dolt adds where a type has no arguments.
 _DEFAULTS = {"decimal": "10,0", "char": "1", "binary": "1", "bit": "1", "time": "6"}
+_TEXTS = ("varchar", "char", "tinytext", "text", "mediumtext", "longtext", "enum", "set")
 _WITHOUT_WIDTH = ("tinyint", "smallint", "mediumint", "int", "bigint", "year")
 
 
@@ -33,7 +34,7 @@ class Column:
         rest: What stands behind the type in its definition, from a blank on: ` NOT NULL DEFAULT '5'`.
         indexed: Whether it is part of an index, the primary key included.
         unique: Whether it is part of a unique index other than the primary key.
-        binary: Whether its texts are told apart byte by byte, and not by a collation that takes some for equal.
+        collation: How its texts are compared, where it is known.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Column:
     rest: str = ""
     indexed: bool = False
     unique: bool = False
-    binary: bool = True
+    collation: str | None = None
 
     @property
     def base(self) -> str:
@@ -73,6 +74,16 @@ class Column:
     def generated(self) -> bool:
         """Whether its values are computed from other columns."""
         return self.rest.upper().lstrip().startswith("GENERATED ALWAYS")
+
+    @property
+    def may_be_text(self) -> bool:
+        """Whether it could become a TEXT or BLOB, which can neither be indexed whole nor have a default."""
+        return not self.indexed and not self.default
+
+    @property
+    def folds(self) -> bool:
+        """Whether its collation takes some texts for equal that differ, such as `a` and `A`."""
+        return self.base in _TEXTS and self.collation is not None and not self.collation.endswith(("_bin", "binary"))
 
     @property
     def digits(self) -> tuple[int, int]:

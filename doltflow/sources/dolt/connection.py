@@ -1,7 +1,7 @@
 """One connection to a Dolt server; the only module that uses the MySQL driver. Foreign errors are translated here."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +23,14 @@ from doltflow.errors import (
 from doltflow.sources.dolt.server import Endpoint
 
 OLDEST = (1, 83, 0)
-_DUPLICATE, _NO_TABLE, _NO_COLUMN, _NO_DATABASE, _SYNTAX = 1062, 1146, 1054, 1049, 1064
-_VALUE = {1048, 1264, 1265, 1292, 1366, 1406, 1364, 3140, _DUPLICATE}
+_NO_TABLE, _NO_COLUMN, _NO_DATABASE, _SYNTAX = 1146, 1054, 1049, 1064
+# Duplicates, values that a type or a constraint does not take.
+_VALUE = {1048, 1062, 1264, 1265, 1292, 1364, 1366, 1406, 1451, 1452, 3140, 3819}
+_VALUE_MESSAGE = re.compile(
+    r"^duplicate (primary|unique) key|^Check constraint .* violated|outside of \w+ range|out of range for|"
+    r"is not a valid|too large for column|^Invalid JSON text|beyond the maximum value"
+)
+_STATEMENT_LENGTH = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,15 @@ class Connection:
 
     def close(self) -> None:
         """Closes the connection; what was not committed is rolled back."""
-        self._raw.close()
+        if self._raw.open:
+            self._raw.close()
+
+    def reconnect(self) -> None:
+        """Connects anew after the connection was lost or interrupted."""
+        self.close()
+        with translated():
+            self._raw = _connect(self._endpoint)
+        self._revision = None
 
     def check_version(self) -> str:
         """Dolt's version.
@@ -90,7 +104,7 @@ class Connection:
             self._raw.select_db(name)
         self._revision = name
 
-    def rows(self, query: str, args: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, query: str | bytes, args: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a result, as Python values."""
         with translated(query), self._raw.cursor() as cursor:
             cursor.execute(query, tuple(args) or None)
@@ -101,10 +115,26 @@ class Connection:
         rows = self.rows(query, args)
         return rows[0][0] if rows else None
 
-    def insert(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
-        """Executes an INSERT for many rows, batched into long statements."""
-        with translated(statement), self._raw.cursor() as cursor:
-            cursor.executemany(statement, rows)
+    def insert(self, head: str, marks: str, rows: Iterable[Sequence[object]]) -> None:
+        """Inserts rows, many in each statement.
+
+        Args:
+            head: The statement up to its first row, as it is sent.
+            marks: A row, `(%s, unhex(%s))`.
+            rows: What takes the marks' places.
+        """
+        with translated(head), self._raw.cursor() as cursor:
+            batch: list[str] = []
+            length = 0
+            for row in rows:
+                text = cursor.mogrify(marks, row)
+                if batch and length + len(text) > _STATEMENT_LENGTH:
+                    cursor.execute(head + ", ".join(batch))
+                    batch, length = [], 0
+                batch.append(text)
+                length += len(text)
+            if batch:
+                cursor.execute(head + ", ".join(batch))
 
     @contextmanager
     def stream(self, query: str) -> Iterator["Stream"]:
@@ -165,7 +195,7 @@ def _connect(endpoint: Endpoint, **options: Any) -> Any:
 
 
 @contextmanager
-def translated(query: str = "") -> Iterator[None]:
+def translated(query: str | bytes = "") -> Iterator[None]:
     """Turns the driver's errors into doltflow's, the cause chained."""
     try:
         yield
@@ -175,16 +205,16 @@ def translated(query: str = "") -> Iterator[None]:
         raise _translate(number, message, query) from error
 
 
-def _translate(number: int, message: str, query: str) -> DoltError:
-    text = f"Dolt says: {message}."
+def _translate(number: int, message: str, query: str | bytes) -> DoltError:
+    text = f"Dolt says: {message.strip().rstrip('.')}."
     if number == _NO_TABLE or message.startswith("table not found"):
         return TableNotFoundError(text)
     if number == _NO_COLUMN or re.search(r"column .* could not be found", message):
         return ColumnNotFoundError(text)
-    if number in _VALUE or message.startswith("duplicate primary key"):
+    if number in _VALUE or _VALUE_MESSAGE.search(message):
         return BadValueError(text)
     if number == _NO_DATABASE or re.search(r"branch not found|invalid ref spec|target commit not found", message):
         return RefNotFoundError(text)
     if number == _SYNTAX or "syntax error" in message:
-        return QueryError(text, f"The query was: {query[:300]}" if query else "")
+        return QueryError(text, f"The query was: {query[:300]}" if isinstance(query, str) and query else "")
     return DoltError(text)

@@ -242,12 +242,12 @@ class Session:
             DirtyTableError: The table has uncommitted changes on that branch.
             SchemaMismatchError, BadValueError: The frame does not fit the table.
         """
-        from doltflow.sources.dolt.write import plan
-        from doltflow.sources.dolt.write.store import check_clean
+        from doltflow.sources.dolt.write import check_clean, existing_columns, plan
 
+        head = self.branch_head(branch)
         check_clean(self._connection, branch, write.table)
-        self._connection.use(self.branch_head(branch))
-        plan(write.frame, write.table, refs.table_columns(self._connection, write.table), write.mode, dict(write.types))
+        self._connection.use(head)
+        plan(write.frame, write.table, existing_columns(self._connection, write.table), write.mode, dict(write.types))
 
     def commit_writes(
         self, branch: str, writes: Sequence["Write"], message: str, author: str, undo: Sequence[str] = ()
@@ -255,6 +255,7 @@ class Session:
         """Stores writes as one commit on a branch; see `doltflow.sources.dolt.write.commit_writes`."""
         from doltflow.sources.dolt.write import commit_writes
 
+        self.branch_head(branch)  # Says what is wrong with a branch that is not there.
         folder = self._endpoint.load_folder
         return commit_writes(self._connection, branch, writes, message, author, undo, folder)
 

@@ -1,24 +1,26 @@
 """Results as Arrow tables: exact whatever the types, and in bulk where the types allow it.
 
-A result begins on the plain connection, as text. Is it long, it is fetched again by the bulk reader, which is four times
-as fast but cannot read every type; a table's query casts those to text, a user's query is left as it is and stays on
-the plain connection where its types need that.
+A result begins on the plain connection, as text. If it is long, it is fetched again by the bulk reader, which is four
+times as fast but cannot read every type; a table's query casts those to text, a user's query is left as it is and stays
+on the plain connection where its types need that.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from doltflow.errors import DoltError
+from doltflow.errors import BadValueError, DoltError
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt.column import Column
-from doltflow.sources.dolt.connection import Connection, Field
+from doltflow.sources.dolt.connection import Connection, Field, Stream
 from doltflow.sources.dolt.types import bulk_safe, column_type, decimal_type, field_type, is_bit, is_time
 
-BULK_ROWS = 1_000
+BULK_ROWS = 4_000
 _BATCH = 20_000
 _MICROSECONDS_A_DAY = 86_400_000_000
 
@@ -35,6 +37,9 @@ def fetch_table(connection: Connection, source: str, columns: Sequence[Column], 
     Returns:
         A table with the columns' names and Arrow's types for them; BOOLEAN and TIME columns as `bool` and `time64`
         where their values allow it, else as `int8` and `duration`.
+
+    Raises:
+        BadValueError: A date is none, such as 0000-00-00.
     """
 
     def bulk(_: Sequence[Field]) -> str | None:
@@ -48,7 +53,11 @@ def fetch_table(connection: Connection, source: str, columns: Sequence[Column], 
 
 
 def fetch_query(connection: Connection, query: str) -> pa.Table:
-    """The result of any query, at the connection's revision, its text untouched."""
+    """The result of any query, at the connection's revision, its text untouched.
+
+    Raises:
+        BadValueError: A date is none, such as 0000-00-00.
+    """
 
     def bulk(fields: Sequence[Field]) -> str | None:
         return query if all(bulk_safe(field) for field in fields) else None
@@ -64,9 +73,7 @@ def _select(source: str, columns: Sequence[str], rest: str) -> str:
 
 def _readable(column: Column, *, bulk: bool) -> str:
     name = quote(column.name)
-    if column.base == "bit":
-        return f"CAST({name} + 0 AS CHAR) AS {name}"
-    if bulk and column.base == "decimal":
+    if column.base == "bit" or (bulk and column.base == "decimal"):
         return f"CAST({name} AS CHAR) AS {name}"
     return name
 
@@ -77,15 +84,27 @@ def _fetch(
     with connection.stream(query) as stream:
         fields = stream.fields()
         if (bit := next((field.name for field in fields if is_bit(field)), None)) is not None:
-            raise DoltError(f"The column `{bit}` of the query is a BIT, which cannot be read.", f"Select `{bit} + 0`.")
+            raise DoltError(
+                f"The column `{bit}` of the query is a BIT, which cannot be read.", f"Select `CAST({bit} AS UNSIGNED)`."
+            )
         rows = stream.take(BULK_ROWS)
-        if len(rows) == BULK_ROWS and (bulk_query := bulk(fields)) is not None:
-            stream.abandon()
-            return _bulk(connection, bulk_query), fields
-        batches = [_batch(rows, fields)]
-        while rows := stream.take(_BATCH):
-            batches.append(_batch(rows, fields))
-    return pa.concat_tables(batches), fields
+        bulk_query = bulk(fields) if len(rows) == BULK_ROWS else None
+        if bulk_query is None:
+            return _read(stream, fields, rows), fields
+        stream.abandon()
+    table = _bulk(connection, bulk_query)
+    if table is None:
+        with connection.stream(query) as stream:
+            table = _read(stream, fields, [])
+    return table, fields
+
+
+def _read(stream: Stream, fields: Sequence[Field], rows: Sequence[Sequence[object]]) -> pa.Table:
+    """All rows of a result, those that were taken already included."""
+    batches = [_batch(rows, fields)]
+    while rows := stream.take(_BATCH):
+        batches.append(_batch(rows, fields))
+    return pa.concat_tables(batches)
 
 
 def _batch(rows: Sequence[Sequence[object]], fields: Sequence[Field]) -> pa.Table:
@@ -97,37 +116,66 @@ def _batch(rows: Sequence[Sequence[object]], fields: Sequence[Field]) -> pa.Tabl
     return pa.Table.from_arrays(arrays, names=[str(number) for number in range(len(fields))])
 
 
-def _bulk(connection: Connection, query: str) -> pa.Table:
+def _bulk(connection: Connection, query: str) -> pa.Table | None:
+    """The result by the bulk reader; None where it cannot read it, such as dates before the year 1000."""
     import connectorx  # 0.1 s to import, so only where it pays
 
     try:
         return connectorx.read_sql(connection.url(), query, return_type="arrow")
-    except RuntimeError as error:
-        raise DoltError(f"The bulk reader cannot read the result: {error}.") from error
+    except BaseException as error:
+        # Its panics are no `Exception`.
+        if isinstance(error, RuntimeError) or type(error).__name__ == "PanicException":
+            return None
+        raise
 
 
 def _finish_column(array: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     if column.base == "time":
         return _time(array)
-    cast = _cast(array, column_type(column))
+    cast = _cast(array, column_type(column), column.name)
     return _boolean(cast) if column.boolean else cast
 
 
 def _finish_field(array: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
-    return _time(array) if is_time(field) else _cast(array, field_type(field))
+    return _time(array) if is_time(field) else _cast(array, field_type(field), field.name)
 
 
-def _cast(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    if array.type == target:
-        return array
+def _cast(array: pa.ChunkedArray, target: pa.DataType, name: str) -> pa.ChunkedArray:
+    if array.type == target or (pa.types.is_binary(array.type) and pa.types.is_string(target)):
+        return array  # Bytes stay bytes, whatever the type of the column is called.
     if pa.types.is_null(target):
         return pa.chunked_array([pa.nulls(len(array))])
     try:
         return array.cast(target)
     except pa.ArrowInvalid:
-        if pa.types.is_decimal(target):  # An expression's declared precision may be smaller than its values.
-            return array.cast(decimal_type(65, target.scale))
+        if pa.types.is_decimal(target):
+            return _decimal(array, target)
+        if pa.types.is_temporal(target) and pa.types.is_string(array.type):
+            return _early(array, target, name)
         raise
+
+
+def _decimal(array: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Decimals of an expression, whose declared digits may be fewer than those of its values."""
+    with suppress(pa.ArrowInvalid):
+        return array.cast(decimal_type(65, target.scale))
+    return pa.chunked_array([pa.array([None if text is None else Decimal(text) for text in array.to_pylist()])])
+
+
+def _early(array: pa.ChunkedArray, target: pa.DataType, name: str) -> pa.ChunkedArray:
+    """Dates before the year 1000, which Dolt prints with fewer than four digits."""
+    texts = [None if text is None else _padded(text) for text in array.to_pylist()]
+    try:
+        return pa.chunked_array([pa.array(texts, pa.string()).cast(target)])
+    except pa.ArrowInvalid as error:
+        raise BadValueError(
+            f"The column `{name}` holds a date that is none: {error}.", f"Read `CAST({quote(name)} AS CHAR)`."
+        ) from error
+
+
+def _padded(text: str) -> str:
+    year, dash, rest = text.partition("-")
+    return year.zfill(4) + dash + rest
 
 
 def _boolean(array: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from doltflow.errors import DoltError, RefNotFoundError
+from doltflow.errors import DoltError, RefNotFoundError, TableNotFoundError
 from doltflow.model.commit import Commit, parse_message
 from doltflow.model.pathspec import Pathspec
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.refs import branches, hash_of_table
 
+_GRAPH = "commit_hash, parents"
 _COLUMNS = "commit_hash, committer, email, date, message, parents"
 
 
@@ -27,7 +28,7 @@ def commit(connection: Connection, hash_: str) -> Commit:
 def log(connection: Connection) -> list[Commit]:
     """The commits of all branches, newest first; each once."""
     connection.use()
-    heads = sorted(branches(connection))
+    heads = sorted(set(branches(connection).values()))
     marks = ", ".join(["%s"] * len(heads))
     return list(_commits(connection, f"dolt_log({marks}, '--parents')", heads))
 
@@ -43,13 +44,17 @@ def _commits(connection: Connection, source: str, args: Sequence[object]) -> Ite
         yield Commit(
             database=connection.database,
             hash=str(hash_),
-            parents=tuple(part.strip() for part in str(parents or "").split(",") if part.strip()),
+            parents=_hashes(parents),
             author=str(author),
             email=str(email),
             date=_utc(date),
             message=str(message),
             run=parse_message(str(message)),
         )
+
+
+def _hashes(line: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (line or "").split(",") if part.strip())
 
 
 def _utc(date: datetime) -> datetime:
@@ -59,25 +64,47 @@ def _utc(date: datetime) -> datetime:
 def last_change(connection: Connection, table: str, at: str) -> str:
     """The hash of the commit that made a table what it is at a commit.
 
-    A merge that only took one side's version is passed through, to the commit on that side.
+    A merge that took one side's version is passed through, to that side; to the first parent's where both had it. So
+    two commits between which the table did not change give the same answer, whatever was merged in between.
+
+    Raises:
+        TableNotFoundError: The table is not there at that commit.
     """
+    content = hash_of_table(connection, table, at)
+    if content is None:
+        raise TableNotFoundError(f"`{connection.database}` has no table `{table}` at commit {at}.")
+    latest = _touching(connection, table, at, limit=1)
+    if latest and len(latest[0][1]) < 2 and not _merges(connection, at, latest[0][0]):
+        return latest[0][0]
+    touching = None if latest is None else {commit for commit, _ in _touching(connection, table, at) or ()}
+    parents = {
+        hash_: _hashes(line) for hash_, line in connection.rows(f"select {_GRAPH} from dolt_log(%s, '--parents')", [at])
+    }
     while True:
-        content = hash_of_table(connection, table, at)
-        rows = connection.rows(
-            "select commit_hash, parents from dolt_log(%s, '--tables', %s, '--parents')", [at, table]
-        )
-        for hash_, parents in rows:
-            if hash_of_table(connection, table, str(hash_)) == content:
-                break
-        else:
-            raise DoltError(
-                f"The history of `{connection.database}` does not tell which commit made `{table}` at {at}."
-            )
-        sides = [part.strip() for part in str(parents or "").split(",")]
-        same = [side for side in sides if len(sides) > 1 and hash_of_table(connection, table, side) == content]
-        if not same:
-            return str(hash_)
-        at = same[0]
+        before = parents.get(at, ())
+        if len(before) == 1 and touching is not None and at not in touching:
+            at = before[0]
+            continue
+        same = next((side for side in before if hash_of_table(connection, table, side) == content), None)
+        if same is None:
+            return at
+        at = same
+
+
+def _touching(connection: Connection, table: str, at: str, limit: int = 0) -> list[tuple[str, tuple[str, ...]]] | None:
+    """The commits that changed a table, the newest first, and their parents; None where Dolt cannot tell.
+
+    Of a merge Dolt says so where the table differs from that of either parent.
+    """
+    if "," in table or table.startswith("-"):  # `--tables` takes a list, and would take the name for an option.
+        return None
+    query = f"select {_GRAPH} from dolt_log(%s, '--tables', %s, '--parents')" + (f" limit {limit}" if limit else "")
+    return [(str(hash_), _hashes(line)) for hash_, line in connection.rows(query, [at, table])]
+
+
+def _merges(connection: Connection, at: str, since: str) -> bool:
+    """Whether there is a merge between two commits, the older one left out."""
+    return bool(connection.rows("select commit_hash from dolt_log(%s, %s, '--merges') limit 1", [at, f"^{since}"]))
 
 
 def commits_of_task(connection: Connection, pathspec: Pathspec, branch: str) -> list[Commit]:

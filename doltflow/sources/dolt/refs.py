@@ -1,7 +1,6 @@
 """What a database holds at a commit, and what its names stand for."""
 
 import re
-from collections.abc import Sequence
 
 from doltflow.errors import DoltError, RefNotFoundError, TableNotFoundError, nearest
 from doltflow.model.quoting import quote
@@ -10,6 +9,7 @@ from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.supervisor import TEMPORARY
 
 HASH = re.compile(r"[0-9a-v]{32}")
+_COLLATED = re.compile(r"(?: CHARACTER SET \w+)?(?: COLLATE \w+)?$")
 _PREFIX = re.compile(r"[0-9a-v]{6,31}")
 
 
@@ -92,28 +92,15 @@ def find_table(connection: Connection, table: str, commit: str, database: str) -
 
 
 def table_columns(connection: Connection, table: str) -> list[Column] | None:
-    """The columns of a table at the connection's revision, in order; None where there is no such table."""
+    """The columns of a table at the connection's revision, in order; None where there is no such table.
+
+    Their names, types and whether they may be NULL: what a read needs.
+    """
     try:
         rows = connection.rows(f"show columns from {quote(table)}")
     except TableNotFoundError:
         return None
-    keys = _key_order(connection, table) if sum(row[3] == "PRI" for row in rows) else []
-    return [
-        Column(
-            str(name),
-            str(kind),
-            nullable == "YES",
-            keys.index(str(name)) if str(name) in keys else None,
-            default is not None or bool(extra),
-        )
-        for name, kind, nullable, _, default, extra in rows
-    ]
-
-
-def _key_order(connection: Connection, table: str) -> Sequence[str]:
-    rows = connection.rows(f"show index from {quote(table)}")
-    primary = sorted((int(row[3]), str(row[4])) for row in rows if row[2] == "PRIMARY")
-    return [name for _, name in primary]
+    return [Column(str(row[0]), _COLLATED.sub("", str(row[1])), row[2] == "YES") for row in rows]
 
 
 def hash_of_table(connection: Connection, table: str, commit: str) -> str | None:
@@ -121,5 +108,5 @@ def hash_of_table(connection: Connection, table: str, commit: str) -> str | None
     connection.use(commit)
     try:
         return str(connection.value("select dolt_hashof_table(%s)", [table]))
-    except DoltError:
+    except TableNotFoundError:
         return None

@@ -26,6 +26,7 @@ from doltflow.sources.dolt.program import find_dolt
 
 _LOCAL_USER = "__dolt_local_user__"
 _STOP_SECONDS = 10.0
+_READY_SECONDS = 10.0
 _CONFIG = """\
 log_level: error
 behavior:
@@ -145,7 +146,7 @@ def _lock(descriptor: int, kind: int, folder: Path) -> None:
                     f"Another doltflow process has held {folder} for longer than {lock_timeout():g} s.",
                     "Wait for it, or raise DOLTFLOW_LOCK_TIMEOUT.",
                 ) from error
-        time.sleep(random.uniform(0.001, 0.005))
+        time.sleep(random.uniform(0.001, 0.005))  # noqa: S311  Jitter is no secret.
 
 
 def _read_info(folder: Path) -> _Info | None:
@@ -165,10 +166,15 @@ def _answers(port: int) -> bool:
 
 
 def _attach(folder: Path, runtime: Path) -> Endpoint | None:
-    info = _read_info(folder)
-    if info is None or not _answers(info.port):
-        return None
-    return _endpoint(info, folder, ours=_our_pid(runtime) == info.pid)
+    """The server that runs on the folder, ours or somebody else's; one that is just starting is waited for."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while (info := _read_info(folder)) is not None and not _ended(info.pid):
+        if _answers(info.port):
+            return _endpoint(info, folder, ours=_our_pid(runtime) == info.pid)
+        if time.monotonic() > deadline:  # A note that a dead server left, whose process id somebody else has now.
+            break
+        time.sleep(0.005)
+    return None
 
 
 def _endpoint(info: _Info, folder: Path, *, ours: bool) -> Endpoint:
@@ -201,7 +207,9 @@ def _start(folder: Path, runtime: Path) -> Endpoint:
                 f"Another Dolt process has held {folder} for longer than {lock_timeout():g} s.",
                 "Wait until it ends (a `dolt table import`, a `dolt sql-server`?), or raise DOLTFLOW_LOCK_TIMEOUT.",
             )
-        time.sleep(random.uniform(0.05, 0.2))
+        time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
+        if (other := _attach(folder, runtime)) is not None:
+            return other
 
 
 def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | None, str]:
@@ -215,25 +223,20 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
     log.write_bytes(b"")
     pid = _spawn([program, "sql-server", "--config", str(config), "--skip-root-user-initialization"], log)
     (runtime / "pid").write_text(str(pid))
-    _spawn(
-        [
-            sys.executable,
-            "-I",
-            "-S",
-            str(Path(__file__).with_name("supervisor.py")),
-            str(runtime),
-            str(folder),
-            program,
-            str(pid),
-        ]
-    )
-    while True:
+    script = str(Path(__file__).with_name("supervisor.py"))
+    supervisor = _spawn([sys.executable, "-I", "-S", script, str(runtime), str(folder), program, str(pid)])
+    deadline = time.monotonic() + _READY_SECONDS
+    ended = False
+    while time.monotonic() < deadline and not ended:
         info = _read_info(folder)
         if info is not None and info.pid == pid and _answers(info.port):
             return _endpoint(info, folder, ours=True), ""
-        if _ended(pid):
-            return None, _last_line(log)
         time.sleep(0.001)
+        ended = _ended(pid)
+    for process in (supervisor, pid):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    return None, _last_line(log) if ended else f"not ready within {_READY_SECONDS:g} s; the database may be locked."
 
 
 def _yaml(path: Path) -> str:
@@ -290,7 +293,7 @@ def _reap() -> None:
 
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it ended without a word."
+    return lines[-1] if lines else ""
 
 
 def _stop(folder: Path, runtime: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ends a server whose last user was killed. A script of its own, started by `server.py`; it imports nothing of doltflow.
+"""Ends a server whose last user was killed: a script of its own, started by `server.py`, that needs no doltflow.
 
 It waits until it alone holds `users.lock`. Where the last user left in order, the server is gone by then and there is
 nothing to do; else it ends the server and removes the temporary branches of the writes that were cut off.
@@ -16,6 +16,7 @@ TEMPORARY = "doltflow-tmp/"
 
 
 def main(runtime: str, folder: str, program: str, pid: str) -> None:
+    """Waits for the last user to leave, and ends the server with that process id if it is still there."""
     with (Path(runtime) / "users.lock").open("a+") as users:
         fcntl.flock(users, fcntl.LOCK_EX)
         note = Path(runtime) / "pid"
@@ -29,6 +30,7 @@ def main(runtime: str, folder: str, program: str, pid: str) -> None:
 
 
 def stop(pid: int, info: Path) -> None:
+    """Ends a server and waits until it has let go of the database."""
     try:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
@@ -39,6 +41,7 @@ def stop(pid: int, info: Path) -> None:
 
 
 def remove_temporary_branches(program: str, folder: str) -> None:
+    """Removes the branches of writes that were cut off."""
     query = f"select name from dolt_branches where name like '{TEMPORARY}%'"
     listed = subprocess.run(
         [program, "sql", "-r", "csv", "-q", query], cwd=folder, capture_output=True, text=True, check=False

@@ -8,7 +8,7 @@ from doltflow.sources.dolt.connection import Field
 # MySQL's protocol type codes.
 _DECIMAL, _TINY, _SHORT, _LONG, _FLOAT, _DOUBLE, _NULL = 0, 1, 2, 3, 4, 5, 6
 _TIMESTAMP, _LONGLONG, _INT24, _DATE, _TIME, _DATETIME, _YEAR = 7, 8, 9, 10, 11, 12, 13
-_BIT, _JSON, _NEWDECIMAL = 16, 245, 246
+_BIT, _JSON, _NEWDECIMAL, _GEOMETRY = 16, 245, 246, 255
 _DIGITS_128, _DIGITS_MOST = 38, 65
 _INTEGERS = {_TINY: (pa.int8(), pa.uint8()), _SHORT: (pa.int16(), pa.uint16()), _LONG: (pa.int32(), pa.uint32())}
 _INTEGERS |= {_INT24: (pa.int32(), pa.uint32()), _LONGLONG: (pa.int64(), pa.uint64())}
@@ -24,7 +24,7 @@ def column_type(column: Column) -> pa.DataType:
     match column.base:
         case "tinyint" | "smallint" | "mediumint" | "int" | "bigint":
             bits = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}[column.base]
-            return getattr(pa, f"{'u' if column.unsigned else ''}int{bits}")()  # type: ignore[no-any-return]
+            return getattr(pa, f"{'u' if column.unsigned else ''}int{bits}")()
         case "decimal":
             return decimal_type(*column.digits)
         case "float":
@@ -86,4 +86,4 @@ def is_bit(field: Field) -> bool:
 
 def bulk_safe(field: Field) -> bool:
     """Whether the bulk reader gives this column exactly."""
-    return field.code not in (_DECIMAL, _NEWDECIMAL, _TIME, _BIT, _NULL)
+    return field.code not in (_DECIMAL, _NEWDECIMAL, _TIME, _BIT, _NULL, _GEOMETRY)

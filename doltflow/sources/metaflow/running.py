@@ -4,7 +4,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -121,8 +121,11 @@ def _artifacts_before(pathspec: str) -> list[object]:
 def all_namespaces() -> Iterator[None]:
     """Lets Metaflow's client see every user's runs; afterwards the caller's namespace is as it was."""
     from metaflow import get_namespace, namespace
+    from metaflow.exception import MetaflowException
 
-    before = get_namespace()
+    before = None
+    with suppress(MetaflowException):  # Without a user there is no default.
+        before = get_namespace()
     namespace(None)
     try:
         yield

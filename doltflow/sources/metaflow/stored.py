@@ -41,6 +41,10 @@ class StoredTask:
         """Whether it has an artifact of that name."""
         return self.done and name in self._store
 
+    def key(self, name: str) -> str:
+        """What is the same for artifacts of the same content."""
+        return str(self._store.keys_for_artifacts([name])[0])
+
     def value(self, name: str) -> Any:
         """The value of an artifact.
 

@@ -289,8 +289,7 @@ def _fit_text(array: pa.ChunkedArray, column: Column, json: bool) -> _Needs:
         raise _Misfit("it holds no text; `.astype(str)` it first")
     if column.base in ("varchar", "char"):
         longest = _longest(array)
-        # TEXT can neither be indexed whole nor have a default.
-        return None if longest <= column.size else _text_type(longest, key=column.indexed or column.default), array
+        return None if longest <= column.size else _text_type(longest, key=not column.may_be_text), array
     longest = int(pc.max(pc.binary_length(array)).as_py() or 0)
     return None if longest <= TEXT_BYTES[column.base] else "longtext", array
 
@@ -342,7 +341,7 @@ def _fit_binary(array: pa.ChunkedArray, column: Column, json: bool) -> _Needs:
     shortest = pc.min(pc.binary_length(array)).as_py()
     if column.base == "binary" and shortest is not None and shortest < column.size:
         raise _Misfit(f"a value has {shortest} bytes, and {column.type.upper()} would fill it up with zeros")
-    return None if longest <= column.size else _binary_type(longest, key=column.indexed or column.default), array
+    return None if longest <= column.size else _binary_type(longest, key=not column.may_be_text), array
 
 
 def _fit_date(array: pa.ChunkedArray, column: Column, json: bool) -> _Needs:

@@ -120,7 +120,9 @@ def _from_pandas(frame: Any) -> _Columns:
         unnamed = [level for level, name in enumerate(frame.index.names) if name is None]
         frame = (frame.droplevel(unnamed) if unnamed else frame).reset_index()
     names = _names(frame.columns)
-    arrays, json, loose = [], set(), set()
+    arrays = []
+    json: set[str] = set()
+    loose: set[str] = set()
     for place, name in enumerate(names):
         series = frame.iloc[:, place]
         if series.dtype != object:

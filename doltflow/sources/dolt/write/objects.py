@@ -24,6 +24,7 @@ _KINDS = (
     ("UUID", {"UUID"}),
     ("json", {"dict", "list", "tuple", "set", "frozenset", "ndarray"}),
 )
+_MISSING = ("NAType", "NaTType")
 _TOGETHER = ({"int", "float"}, {"int", "Decimal"})
 
 
@@ -34,7 +35,7 @@ def object_array(name: str, values: Sequence[Any]) -> tuple[pa.ChunkedArray, boo
         SchemaMismatchError: The objects are of several kinds, or of one that SQL does not know.
         BadValueError: One of them cannot be stored.
     """
-    types = {type(value) for value in values if not missing(value)}
+    types = _types(values)
     kinds = {_kind(type_) for type_ in types}
     if "json" in kinds and _kind(type(next(value for value in values if not missing(value)))) == "json":
         return json_texts(name, values), True
@@ -49,6 +50,15 @@ def object_array(name: str, values: Sequence[Any]) -> tuple[pa.ChunkedArray, boo
         raise _unwritable(name, values) from None
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise _mixed(name, types, str(error)) from error
+
+
+def _types(values: Iterable[Any]) -> set[type]:
+    """The types of the values that are there."""
+    types = {type_ for type_ in set(map(type, values)) if type_ is not type(None) and type_.__name__ not in _MISSING}
+    floats = {type_ for type_ in types if issubclass(type_, float)}
+    if floats < types and all(missing(value) for value in values if type(value) in floats):
+        types -= floats
+    return types
 
 
 def _kind(type_: type) -> str:
@@ -134,6 +144,6 @@ def _plain(value: Any) -> Any:
 
 def missing(value: object) -> bool:
     """Whether an object stands for no value: None, NaN, NaT or pandas' NA."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas' NA has no truth value.
+    if value is None or type(value).__name__ in _MISSING:  # pandas' NA has no truth value.
         return True
     return isinstance(value, float) and value != value  # noqa: PLR0124  # only NaN is not itself
