@@ -45,7 +45,7 @@ def runs(*, flow: str | None = None, limit: int | None = None, folder: Path | No
         for pathspec in all_runs(workspace, flow):
             if len(found) == limit:
                 break
-            records = read_run(workspace, pathspec)
-            if records.run.accesses or records.commits:
-                found.append(records.run)
+            run = read_run(workspace, pathspec).run
+            if run.accesses:
+                found.append(run)
         return RunsResult(tuple(found), tuple(workspace.warnings))

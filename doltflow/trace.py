@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doltflow.errors import DatabaseNotFoundError, DoltflowError, RunNotFoundError, TableNotFoundError, UsageError
-from doltflow.lineage import ZOOMS, Facts, Zoom, build, order, upstream
+from doltflow.lineage import ZOOMS, Zoom, build, order, upstream
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.model.table import TableVersion
@@ -124,7 +124,7 @@ def _trace_run(workspace: Workspace, pathspec: Pathspec, depth: int | None, zoom
     targets = [
         node for node in order(whole) if whole.nodes[node]["kind"] == zoom and f"{node}/".startswith(f"{pathspec}/")
     ]
-    if not targets or not _is_recorded(gathered.facts, pathspec):
+    if not targets or not gathered.runs[pathspec.run].accesses:
         raise RunNotFoundError(
             f"`{pathspec}` has neither read nor written a table, as far as it is recorded.",
             "`doltflow runs` lists the runs that have.",
@@ -135,11 +135,6 @@ def _trace_run(workspace: Workspace, pathspec: Pathspec, depth: int | None, zoom
         if depth != 0:
             kept |= {node for node in whole.successors(target) if whole.nodes[node]["kind"] == "table"}
     return _result(workspace, whole.subgraph(kept).copy(), targets[-1], zoom, gathered.runs)
-
-
-def _is_recorded(facts: Facts, pathspec: Pathspec) -> bool:
-    made = (commit.run for commit in facts.commits.values() if commit.run is not None)
-    return bool(facts.runs[pathspec.run].accesses) or any(run.pathspec.run == pathspec.run for run in made)
 
 
 def _result(

@@ -2,8 +2,9 @@
 
 from doltflow.recorder.config import DoltConfig
 from doltflow.recorder.context import DoltDT
-from doltflow.recorder.merge import install
+from doltflow.recorder.merge import merged_artifact
+from doltflow.sources.metaflow.joins import merge_in_joins
 
-install()
+merge_in_joins(merged_artifact)
 
 __all__ = ["DoltConfig", "DoltDT"]

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from sqlglot import Dialect, exp
+from sqlglot import Dialect, TokenType, exp
 from sqlglot.errors import ParseError
-from sqlglot.tokenizer_core import TokenType
 
 from doltflow.errors import QueryError
 from doltflow.sql.calls import find_calls

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from doltflow.sql.lexer import Token, place, refuse
+from doltflow.sql.names import BARE_FUNCTIONS
 
 _CONTINUES = frozenset(
     {"and", "collate", "div", "in", "is", "like", "member", "mod", "not", "or", "regexp", "rlike", "sounds", "xor"}
 )
+_VALUES = BARE_FUNCTIONS | {"null", "true", "false"}
 _UNCOMMITTED = frozenset({"working", "staged"})
 _TIME = re.compile(r"(timestamp|date) \( ' \)|cast \( ' as (date|timestamp|datetime( \( [0-6] \))?) \)")
 
@@ -69,10 +71,14 @@ def _ref_at(text: str, tokens: Sequence[Token], at: int) -> tuple[str, int]:
     else:
         ref, behind = tokens[at].name or "", at + 1
         check_ref(ref, where)
-    if behind < len(tokens) and (
-        tokens[behind].kind in ("string", "number")
-        or (tokens[behind].kind == "mark" and tokens[behind].value not in "),")
-        or tokens[behind].word in _CONTINUES
+    following = tokens[behind] if behind < len(tokens) else None
+    if tokens[at].word in _VALUES or (
+        following is not None
+        and (
+            following.kind in ("string", "number")
+            or (following.kind == "mark" and following.value not in (")", ","))
+            or following.word in _CONTINUES
+        )
     ):
         refuse(f"The query computes a ref at {where}.", "Name the commit as text: AS OF 'hash'.")
     return ref, behind

@@ -141,7 +141,7 @@ def _counting(commits: Iterable[Commit], attempts: dict[str, int]) -> list[Commi
 
 
 def _told_by(workspace: Workspace, commit: Commit, known: set[str]) -> Iterator[Access]:
-    """The accesses that a commit's message tells of; where it has no trailers, the tables that it changed."""
+    """The accesses that a commit's message tells of; where that does not say what it wrote, the tables that it changed."""
     run = commit.run
     if run is None:
         return
@@ -158,7 +158,7 @@ def _told_by(workspace: Workspace, commit: Commit, known: set[str]) -> Iterator[
             "write", write.table, commit.database, None, commit.hash, (write.table,), task,
             rows=write.rows, mode=mode, attempt=run.attempt, timestamp=when,
         )  # fmt: skip
-    if run.version is None and commit.hash not in known:
+    if (run.version is None or run.broken) and not run.writes and commit.hash not in known:
         for table in workspace.changed_tables(commit):
             yield Access("write", table, commit.database, None, commit.hash, (table,), task, timestamp=when)
 

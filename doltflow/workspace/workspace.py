@@ -119,8 +119,8 @@ class Workspace:
         return self._sessions[name]
 
     def learn(self, access: Access, config: DatabaseConfig | None) -> None:
-        """Makes the database that a run names known, where it is still there."""
-        if access.database in self._databases:
+        """Makes the database that a run names known, where none of those that are looked at is it and it is still there."""
+        if self.database_of(access) is not None:
             return
         for place in (access.folder, config.database if config else None):
             if place and is_database(self.place / place):

@@ -79,7 +79,7 @@ result = {{f"{{step.id}}/{{task.id}}": plain(task) for step in Run({run.pathspec
 
 def flow_name(script: str) -> str:
     """The class of a flow's file: `counter_flow.py` holds CounterFlow."""
-    return "".join(part.capitalize() for part in script.removesuffix(".py").split("_"))
+    return "".join(part.capitalize() for part in Path(script).stem.split("_"))
 
 
 @contextmanager

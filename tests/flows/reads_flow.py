@@ -37,7 +37,10 @@ class ReadsFlow(FlowSpec):
 
         with DoltDT(run=self, config=config) as dolt:
             before = len(dolt.read("source", as_key="first"))
-            elsewhere(self.db, "insert into source values (9, 9); call dolt_add('source'); call dolt_commit('-m', 'elsewhere')")
+            elsewhere(
+                self.db,
+                "insert into source values (9, 9); call dolt_add('source'); call dolt_commit('-m', 'elsewhere')",
+            )
             again = len(dolt.read("source", as_key="second"))
             counted = int(dolt.sql("select count(*) as n from source", as_key="third")["n"][0])
             self.arrow = dolt.read("source", as_key="arrow", as_="arrow", where="id < 3")

@@ -19,7 +19,7 @@ class TraceOriginal(FlowSpec):
     def start(self):
         prices = OriginalDT(self, current.pathspec, self.source, "main")
         rows = prices.read(self.table)
-        prices.sql(f"select count(*) from {self.table} a join hospitals b on a.code = b.code", "joined")
+        prices.sql(f"select count(*) from {self.table} a join {self.table} b on a.code = b.code", "joined")
         OriginalDT(self, current.pathspec, str(Path("analysis").resolve()), "main").write(rows, self.into, "code")
         self.next(self.end)
 

@@ -138,7 +138,8 @@ def _typed(name: str, series: Any) -> pa.ChunkedArray:
     if str(series.dtype).startswith("Sparse"):
         series = series.sparse.to_dense()
     try:
-        array = pa.array(series, from_pandas=True)
+        # A copy: what the caller does to the frame afterwards is not written.
+        array = pa.array(series.copy(), from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise _no_type(name, series.dtype) from error
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])

@@ -109,17 +109,26 @@ def _stored(connection: Connection, write: Write, before: str | None, commit: st
 
 def _undo(connection: Connection, commits: Sequence[str], base: str) -> None:
     for commit in commits:
-        try:
-            connection.rows("call dolt_revert(%s)", [commit])
-        except DoltError as error:
-            why = "others have changed the same rows since" if "conflict" in error.message else error.message
-            raise DoltError(
-                f"The commit {commit} of this task's failed attempt cannot be taken back: {why.rstrip('.')}.",
-                "Revert it by hand (`dolt revert`), then run the flow again.",
-            ) from error
+        _revert(connection, commit)
+        # Dolt's revert drops a table that the commit made, but leaves that uncommitted.
+        connection.rows("call dolt_add('-f', '-A')")
+        connection.rows("call dolt_commit('--allow-empty', '-m', 'taken back')")
     if commits:
         connection.rows("call dolt_reset('--soft', %s)", [base])
         connection.rows("call dolt_add('-f', '-A')")
+
+
+def _revert(connection: Connection, commit: str) -> None:
+    try:
+        connection.rows("call dolt_revert(%s)", [commit])
+    except DoltError as error:
+        if "nothing to commit" in error.message:  # It changed nothing, or all that it did was to make a table.
+            return
+        why = "others have changed the same rows since" if "conflict" in error.message else error.message
+        raise DoltError(
+            f"The commit {commit} of this task's failed attempt cannot be taken back: {why.rstrip('.')}.",
+            "Revert it by hand (`dolt revert`), then run the flow again.",
+        ) from error
 
 
 @contextmanager

@@ -1,0 +1,104 @@
+"""What surrounds a recorded step: who committed, which code ran, and what is left when it is killed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from conftest import FLOWS, dolt, footprint, head
+from flows.harness import World, commits, is_served, rows, wait_for, world
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
+    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_authors_and_code(tmp_path: Path) -> None:
+    """One repository and two databases; first nobody has configured Dolt, then somebody has."""
+    with world(tmp_path / "here") as here:
+        own, nobodys = here.database("own"), here.database("nobodys")
+        (nobodys / ".dolt" / "config.json").write_text("{}")
+        script = here.folder / "author_flow.py"
+        shutil.copy(FLOWS / "author_flow.py", script)
+        git(here.folder, "init", "-q")
+
+        def run() -> dict[str, object]:
+            found = here.artifacts(here.run(str(script)), "dolt")
+            (task,) = next(iter(found.values()))["dolt"]["tasks"].values()
+            assert task["script"] == str(script)
+            return {name: task[name] for name in ("git_commit", "git_dirty")}
+
+        assert run() == {"git_commit": None, "git_dirty": None}, "the repository has no commit"
+        git(here.folder, "commit", "-q", "--allow-empty", "-m", "first")
+        assert run() == {"git_commit": git(here.folder, "rev-parse", "HEAD").strip(), "git_dirty": True}
+        for database, author in ((own, "Ann <ann@example.com>"), (nobodys, "tester <tester@localhost>")):
+            made = commits(database)[:2]
+            assert {f"{commit['committer']} <{commit['email']}>" for commit in made} == {author}
+
+        git(here.folder, "add", "author_flow.py")
+        git(here.folder, "commit", "-q", "-m", "second")
+        index = (here.folder / ".git" / "index").read_bytes()
+        for name, value in (("user.name", "Zoë Ångström"), ("user.email", "zoe@example.com")):
+            dolt(nobodys, "config", "--global", "--add", name, value)
+        assert run() == {"git_commit": git(here.folder, "rev-parse", "HEAD").strip(), "git_dirty": False}
+        assert (here.folder / ".git" / "index").read_bytes() == index
+        for database, author in ((own, "Ann <ann@example.com>"), (nobodys, "Zoë Ångström <zoe@example.com>")):
+            newest = commits(database)[0]
+            assert f"{newest['committer']} <{newest['email']}>" == author
+
+
+def left_running(here: World) -> list[str]:
+    """Processes that still run on the world's databases."""
+    runtime = here.environment["XDG_RUNTIME_DIR"].encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:  # It has ended meanwhile.
+            continue
+        if runtime in command:
+            found.append(command.replace(b"\0", b" ").decode())
+    return found
+
+
+def is_loading(database: Path) -> bool:
+    """Whether the server is reading the rows of a write."""
+    try:
+        pid = (database / ".dolt" / "sql-server.info").read_text().split(":")[0]
+        opened = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:  # It is about to come, or the link is gone again.
+        return False
+    return any("/temptf/doltflow-" in name for name in opened)
+
+
+def test_a_killed_step_leaves_nothing_behind(tmp_path: Path) -> None:
+    with world(tmp_path / "here") as here:
+        database = here.database("numbers", "create table source (id int primary key)", "insert into source values (1)")
+        dolt(database, "sql", "-q", "insert into source values (2)")
+        before, start = footprint(database), head(database)
+        for moment in ("in the body", "in the write"):
+            pid = here.folder / "pid"
+            pid.unlink(missing_ok=True)
+            process = here.start("killed_flow.py", "--killed", moment)
+            wait_for(lambda pid=pid: pid.exists() and pid.read_text(), "the step's pid")
+            if moment == "in the write":
+                wait_for(lambda: is_loading(database), "the load")
+            os.kill(int(pid.read_text()), signal.SIGKILL)
+            output, _ = process.communicate()
+            assert process.returncode != 0, output
+            wait_for(lambda: not is_served(database) and not left_running(here), "the end of the server")
+            kept = footprint(database)
+            assert {**kept, "temporary": None} == {**before, "temporary": None}
+            assert head(database) == start
+            dolt(database, "fsck")
+
+        here.run("killed_flow.py")
+        assert len(rows(database, "big")) == 10
+        assert head(database, "main~1") == start
+        assert json.dumps(commits(database)[0]["message"]).count("Doltflow-Read") == 1
+        assert not is_served(database)
+        assert left_running(here) == []
+        assert {**footprint(database), "temporary": None} == {**before, "temporary": None}
