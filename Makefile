@@ -21,7 +21,9 @@ $(COMPLETE): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	@$(WITH_DOLT) .venv/bin/doltflow demo build/demo && cd build/demo && doltflow trace variance_by_procedure
+	@$(WITH_DOLT) doltflow demo build/demo && \
+		printf '\nTo go on in this shell, with doltflow and dolt on PATH:\n  export PATH="%s"\n' \
+		"$(CURDIR)/.venv/bin:$$dolt:\$$PATH"
 
 # ARGS go to pytest: make test ARGS="-k trace"
 test: setup

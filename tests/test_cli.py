@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,14 @@ def in_terminal(columns: int, *command: str, **variables: str) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dolt = subprocess.run(["dolt", "version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    others = f"Metaflow {metadata.version('metaflow')}\n"
     assert main(["--version"]) == 0
-    assert capsys.readouterr() == (f"doltflow {doltflow.__version__}\n", "")
+    assert capsys.readouterr() == (f"doltflow {doltflow.__version__}\nDolt {dolt}\n{others}", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (f"doltflow {doltflow.__version__}\nDolt is not on PATH\n{others}", "")
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -403,7 +409,7 @@ def test_bash_completes(words: list[str], expected: str, monkeypatch: pytest.Mon
 
 def test_the_module_is_the_program() -> None:
     done = run("--version")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"doltflow {doltflow.__version__}\n", "")
+    assert (done.returncode, done.stdout.splitlines()[0], done.stderr) == (0, f"doltflow {doltflow.__version__}", "")
 
 
 def test_demo_traces_what_it_made(

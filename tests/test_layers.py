@@ -14,7 +14,7 @@ import pytest
 import doltflow
 
 PACKAGE = Path(doltflow.__file__).parent
-OPERATIONS = {"trace", "runs", "show", "demo"}
+OPERATIONS = {"trace", "runs", "show", "demo", "versions"}
 BELOW = {
     "errors": set(),
     "model": {"errors"},

@@ -25,9 +25,12 @@ JsonOption = Annotated[Literal["text", "json"], typer.Option("--output", help="H
 
 def _version(asked: bool) -> None:
     if asked:
-        from doltflow import __version__
+        from doltflow.versions import versions
 
-        typer.echo(f"doltflow {__version__}")
+        found = versions()
+        typer.echo(f"doltflow {found.doltflow}")
+        typer.echo(f"Dolt {found.dolt or 'is not on PATH'}")
+        typer.echo(f"Metaflow {found.metaflow}")
         raise typer.Exit
 
 
@@ -35,7 +38,10 @@ def _version(asked: bool) -> None:
 def _program(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Show the version, of Dolt and Metaflow too, and exit.", callback=_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:

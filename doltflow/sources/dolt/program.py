@@ -61,9 +61,10 @@ def dolt_version() -> str:
     """
     find_dolt()
     try:
-        from doltcli import Dolt
+        from doltcli import Dolt, DoltException
     except ImportError:  # It cannot be installed from Python 3.13 on.
-        text = run_dolt(["version"], Path.cwd())
-    else:
-        text = str(Dolt.version())
-    return text.splitlines()[0].removeprefix("dolt version ").strip()
+        return run_dolt(["version"], Path.cwd()).splitlines()[0].removeprefix("dolt version ")
+    try:
+        return str(Dolt.version()).splitlines()[0]
+    except DoltException as error:
+        raise DoltError(f"`dolt version` failed: {str(error.stderr).strip()}") from error
