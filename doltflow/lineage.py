@@ -43,7 +43,8 @@ class Facts:
     Attributes:
         resolved: The accesses.
         commits: The commit of every table version that is known, by database and hash.
-        merges: For a version that a merge commit made of several, the versions that it was made of.
+        merges: For a version that no run made, the versions that it was made of: those that a merge commit merged, or
+            the newest by a run that a commit by hand then changed.
         runs: What is known of the runs, by `Flow/run_id`.
         steps: Pairs of pathspecs of tasks, a task and one that came next.
     """

@@ -48,4 +48,4 @@ def runs(*, flow: str | None = None, limit: int | None = None, folder: Path | No
             run = read_run(workspace, pathspec).run
             if run.accesses:
                 found.append(run)
-        return RunsResult(tuple(found), tuple(workspace.warnings))
+        return RunsResult(tuple(found), workspace.warnings)

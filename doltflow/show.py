@@ -54,4 +54,4 @@ def show(run: str, *, folder: Path | None = None) -> ShowResult:
             for commit in records.commits
             if commit.run is not None and f"{commit.run.pathspec}/".startswith(inside)
         ]
-        return ShowResult(records.run, tuple(items), tuple(commits), tuple(workspace.warnings))
+        return ShowResult(records.run, tuple(items), tuple(commits), workspace.warnings)

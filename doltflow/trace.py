@@ -47,7 +47,8 @@ def trace(
     """The lineage of a table or a run.
 
     Args:
-        target: A table's name, or a run: `Flow/run_id`, `Flow/latest`, a bare run id, a step or a task.
+        target: A table: its name or `database/table`; or a run: `Flow/run_id`, `Flow/latest`, a bare run id, a step or
+            a task.
         database: The database that the table is in, by name or path, where several have one of that name.
         at: The commit, tag or branch at which the table is meant; without it the database's default branch.
         depth: How many edges away from the target to go at most.
@@ -78,7 +79,7 @@ def trace_table(
     """The lineage of a table; as `trace`, but `table` is never taken for a run."""
     _check(depth, zoom)
     with open_workspace(load_settings(folder), database, folder) as workspace:
-        return _trace_table(workspace, _version(workspace, table, at), depth, zoom)
+        return _trace_table(workspace, _table(workspace, table, at), depth, zoom)
 
 
 def _check(depth: int | None, zoom: str) -> None:
@@ -91,7 +92,7 @@ def _check(depth: int | None, zoom: str) -> None:
 def _start(workspace: Workspace, target: str, at: str | None) -> TableVersion | Pathspec:
     """What the target names: a table, where there is one of that name, else a run."""
     try:
-        return _version(workspace, target, at)
+        return _table(workspace, target, at)
     except (TableNotFoundError, DatabaseNotFoundError) as error:
         if workspace.asked is not None or at is not None:
             raise
@@ -100,26 +101,34 @@ def _start(workspace: Workspace, target: str, at: str | None) -> TableVersion | 
         return find_run(workspace, target)
     except RunNotFoundError as no_run:
         # The error that is nearer to what was meant: a run's name has a slash or is a number.
-        raise (no_run if "/" in target or target.isdigit() else no_table) from None
+        first, slash, _ = target.partition("/")
+        meant_run = first not in workspace.names if slash else target.isdigit()
+        raise (no_run if meant_run else no_table) from None
 
 
-def _version(workspace: Workspace, table: str, at: str | None) -> TableVersion:
-    name, spelled, commit = workspace.find_table(table, workspace.asked, at)
-    return TableVersion(name, spelled, workspace.last_change(name, spelled, commit))
+def _table(workspace: Workspace, name: str, at: str | None) -> TableVersion:
+    """The table of a name, or of a name as doltflow shows it: `database/table`."""
+    try:
+        return workspace.find_table(name, workspace.asked, at)
+    except TableNotFoundError:
+        database, slash, table = name.partition("/")
+        if not slash or workspace.asked not in (None, database) or database not in workspace.names:
+            raise
+        return workspace.find_table(table, database, at)
 
 
 def _trace_table(workspace: Workspace, version: TableVersion, depth: int | None, zoom: Zoom) -> TraceResult:
-    gathered = gather(workspace, versions=[version])
+    gathered = gather(workspace, versions=[version], edges=zoom != "run")
     graph = upstream(build(gathered.facts, [version], zoom), version.id, depth)
     return _result(workspace, graph, version.id, zoom, gathered.runs)
 
 
 def _trace_run(workspace: Workspace, pathspec: Pathspec, depth: int | None, zoom: Zoom) -> TraceResult:
-    gathered = gather(workspace, runs=[pathspec])
     if pathspec.task_id is not None:
         zoom = "task"
     elif pathspec.step is not None and zoom == "run":
         zoom = "step"
+    gathered = gather(workspace, runs=[pathspec], edges=zoom != "run")
     whole = build(gathered.facts, (), zoom)
     targets = [
         node for node in order(whole) if whole.nodes[node]["kind"] == zoom and f"{node}/".startswith(f"{pathspec}/")
@@ -142,5 +151,5 @@ def _result(
 ) -> TraceResult:
     shown = {f"{data['flow']}/{data['run_id']}" for _, data in graph.nodes(data=True) if "flow" in data}
     return TraceResult(
-        graph, target, zoom, {name: run for name, run in runs.items() if name in shown}, tuple(workspace.warnings)
+        graph, target, zoom, {name: run for name, run in runs.items() if name in shown}, workspace.warnings
     )

@@ -183,9 +183,12 @@ def test_nothing_is_imported_by_a_name_made_at_run_time():
 
 ALONE = """
 import os, sys, traceback
+libraries, modules = sys.argv[1].split(), sys.argv[2:]
+for library in libraries:
+    __import__(library)
 failed = []
-for module in sys.argv[1:]:
-    # A fork of an interpreter that has imported nothing yet is as good as a new one, and starts at once.
+for module in modules:
+    # A fork that has imported nothing of doltflow yet is as good as a new interpreter, and starts at once.
     child = os.fork()
     if child == 0:
         try:
@@ -205,7 +208,7 @@ def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_every_module_can_be_imported_alone_and_without_a_warning():
-    done = python("-W", "error", "-c", ALONE, *modules())
+    done = python("-W", "error", "-c", ALONE, " ".join(USERS), *modules())
     assert done.stdout.split() == [], done.stderr
     assert done.stderr == ""
 

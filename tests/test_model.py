@@ -264,7 +264,7 @@ trailer_lines = st.builds(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(st.lists(trailer_lines | st.text(max_size=30), max_size=5))
 def test_no_message_breaks_the_parser(lines: list[str]) -> None:
     run = parse_message("\n".join([f"Run: {TASK}", "", *lines]))
@@ -279,7 +279,7 @@ def test_no_message_breaks_the_parser(lines: list[str]) -> None:
     assert (parsed.writes, parsed.broken, parsed.rerun_of) == (run.writes, (), run.rerun_of)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(
     st.binary(max_size=60) | st.binary(max_size=60).map(lambda rest: b"Run: Flow/1/start/1\n\nDoltflow-Read: " + rest)
 )
@@ -468,7 +468,7 @@ def broken_artifacts() -> st.SearchStrategy[Any]:
     return st.builds(replaced, st.sampled_from(places), json_values, st.booleans())
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(json_values | broken_artifacts() | st.fixed_dictionaries({"actions": json_values, "configs": json_values}))
 def test_a_broken_artifact_is_a_record_error_and_nothing_else(artifact: Any) -> None:
     record = Record()

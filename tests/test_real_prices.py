@@ -84,7 +84,7 @@ def _build_databases(work: Path, prices: pd.DataFrame, hospitals: pd.DataFrame) 
         work / "hospital-price-transparency",
         "create table hospitals (npi_number varchar(100) primary key, name varchar(200), state char(2))",
         "create table prices (npi_number varchar(100), code varchar(300), payer varchar(50), price decimal(12,2),"
-        " description longtext, primary key (npi_number, code, payer))",
+        " description varchar(4000), primary key (npi_number, code, payer))",
     )
     make_database(work / "hospital-price-analysis")
     order = sorted(hospitals["npi_number"])

@@ -106,3 +106,73 @@ def test_every_write_names_its_commit(joins: Joins) -> None:
 
 def test_nothing_else_of_the_databases_has_changed(joins: Joins) -> None:
     assert footprint(joins.outputs) == joins.before
+
+
+# Flows that doltflow cannot help, or must not
+
+
+def small_database(here: World) -> Path:
+    made = "create table source (name varchar(5) primary key)"
+    return here.database("numbers", made, "insert into source values ('a'), ('b')")
+
+
+def test_a_flow_that_imports_doltflow_inside_its_steps(tmp_path: Path) -> None:
+    with world(tmp_path / "late") as here:
+        database = small_database(here)
+        for merge in ("exclude", "import"):
+            run = here.run("late_flow.py", "--merge", merge)
+            assert "Import doltflow at the top of the flow's file" in run.output
+            found = {task: told["dolt"] for task, told in here.artifacts(run, "dolt").items() if "dolt" in told}
+            (end,) = [told for task, told in found.items() if task.startswith("end/")]
+            assert {access["key"] for access in end["accesses"]} == {"a", "b", "end", "copied"}
+            assert any(task.startswith("join/") for task in found) == (merge == "import")
+            names = [name for name, _ in trailers(commits(database)[0]["message"])]
+            assert names == ["Version", "Attempt", "Write", "Read"]
+
+
+def test_a_flow_with_an_artifact_of_its_own_called_dolt(tmp_path: Path) -> None:
+    with world(tmp_path / "own") as here:
+        small_database(here)
+        run = here.run("own_flow.py")
+        (end,) = [told for task, told in here.artifacts(run, "refused", "kept").items() if task.startswith("end/")]
+        assert end["kept"] == {"my": "own"}, "Metaflow has merged it"
+        assert len(end["refused"]) == 5
+        assert all(text.startswith("RecordError: The artifact `dolt`") for text in end["refused"])
+        failed = here.run("parameter_flow.py", check=False)
+        assert failed.returncode != 0
+        assert (
+            "RecordError: The flow ParameterFlow has a parameter or attribute of its class called `dolt`"
+            in failed.output
+        )
+
+
+def test_a_resumed_run_knows_what_the_tasks_that_it_did_not_repeat_have_read(tmp_path: Path) -> None:
+    with world(tmp_path / "resume") as here:
+        database = small_database(here)
+        start = head(database)
+        failed = here.run("resume_flow.py", check=False)
+        assert failed.returncode != 0
+        copied, half = [commit["commit_hash"] for commit in reversed(commits(database)[:2])]
+        assert head(database, f"{copied}~1") == start
+        assert len(commits(database)) == 4, "the second context of the task committed nothing"
+
+        (here.folder / "repaired").touch()
+        resumed = here.run("resume_flow.py", "--origin-run-id", failed.pathspec.split("/")[1], command="resume")
+        assert resumed.pathspec != failed.pathspec
+        second, first = commits(database)[:2]
+        assert head(database, f"{first['commit_hash']}~1") == half
+        for commit in (first, second):
+            assert commit["message"].startswith(f"Run: {resumed.pathspec}/finish/")
+        told = [value for name, value in trailers(second["message"]) if name == "Read"]
+        assert {(value["commit"], tuple(value["tables"])) for value in told} == {
+            (start, ("source",)), (copied, ("copied",)), (half, ("source",)), (first["commit_hash"], ("copied",)),
+        }  # fmt: skip
+
+        (end,) = [told["dolt"] for task, told in here.artifacts(resumed, "dolt").items() if task.startswith("end/")]
+        by_task = {(a["pathspec"].rpartition("/")[0], a["kind"], a["tables"][0]) for a in end["accesses"]}
+        assert by_task == {
+            (f"{failed.pathspec}/start", "read", "source"), (f"{failed.pathspec}/start", "write", "copied"),
+            (f"{failed.pathspec}/work", "read", "copied"), (f"{resumed.pathspec}/finish", "read", "source"),
+            (f"{resumed.pathspec}/finish", "write", "first_half"), (f"{resumed.pathspec}/finish", "read", "copied"),
+            (f"{resumed.pathspec}/finish", "write", "second_half"),
+        }  # fmt: skip

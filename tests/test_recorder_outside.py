@@ -27,9 +27,10 @@ from doltflow.errors import (
     UsageError,
 )
 from doltflow.model.quoting import quote
+from doltflow.sources.dolt import Database
 
 RUN = "Medians/1617810636925188/start/1"
-ODD = "ta`ble 'x' \"y\" 表"
+ODD = "ta`ble 'x' \"y\" 100% 表"
 
 
 Refused = tuple[Callable[[Any], Any], type[DoltflowError], list[str]]
@@ -164,10 +165,21 @@ REFUSED: list[Refused] = [
         (lambda dt: dt.read("prices", as_key=5), UsageError, ["key", "5"]),
         (lambda dt: dt.read("prices", columns=["code", "prise"]), ColumnNotFoundError, ["`prise`", "`price`"]),
         (lambda dt: dt.read("prices", columns=[]), UsageError, ["columns"]),
-        (lambda dt: dt.read("prices", columns=[1]), UsageError, ["columns"]),
+        (lambda dt: dt.read("prices", columns=[1]), UsageError, ["column is 1"]),
         (lambda dt: dt.read("prices", where="prise > 1"), ColumnNotFoundError, ["prise"]),
         (lambda dt: dt.read("prices", where="price >"), QueryError, []),
-        (lambda dt: dt.read("prices", where=""), QueryError, []),
+        (lambda dt: dt.read("prices", where=""), UsageError, ["predicate"]),
+    (lambda dt: dt.read("prices", where=5), UsageError, ["predicate", "5"]),
+    (lambda dt: dt.read("prices", columns=5), UsageError, ["5"]),
+    (lambda dt: dt.read("prices", columns=["code", "CODE"]), UsageError, ["`code`", "twice"]),
+    (lambda dt: dt.read("pri\ud800ces"), UsageError, ["half a character"]),
+    (lambda dt: dt.sql("select code, code from prices", "q", as_="polars"), UsageError, ["`code`", "polars"]),
+    (lambda dt: dt.sql("select cast(1e40 as decimal(60)) as big", "q", as_="polars"), UsageError, ["`big`", "polars"]),
+    (lambda dt: dt.sql(5, "q"), UsageError, ["query", "5"]),
+    (lambda dt: dt.get_run(5), UsageError, ["5"]),
+    (lambda dt: dt.get_run("medians", 5), UsageError, ["5"]),
+    (lambda dt: dt.diff("v1", 5, "prices"), UsageError, ["5"]),
+    (lambda dt: dt.diff("v1", "main", 5), UsageError, ["5"]),
         (lambda dt: dt.read("prices", where="1 = 1; drop table prices"), QueryError, []),
         (lambda dt: dt.read("prices", where="1 = 1) or (1 = 1"), QueryError, []),
         (lambda dt: dt.read("prices", where="1 = 1 union select * from prices"), QueryError, []),
@@ -176,7 +188,7 @@ REFUSED: list[Refused] = [
         (lambda dt: dt.read("prices", dtypes="object"), UsageError, ["object", "numpy"]),
         (lambda dt: dt.sql("select 1", ""), UsageError, ["key"]),
         (lambda dt: dt.sql("select 1", None), UsageError, ["key"]),
-        (lambda dt: dt.sql("", "q"), QueryError, []),
+        (lambda dt: dt.sql("", "q"), UsageError, ["query"]),
         (lambda dt: dt.sql("select * from price", "q"), TableNotFoundError, ["`price`", "`prices`"]),
         (lambda dt: dt.sql("select prise from prices", "q"), ColumnNotFoundError, ["prise"]),
         (lambda dt: dt.sql("select * frm prices", "q"), QueryError, []),
@@ -293,8 +305,8 @@ def test_reads_of_one_object_or_context_see_one_commit(databases: Databases, tmp
     context = DoltDT(config=DoltConfig(str(copy)))
     with context as reader:
         assert len(reader.read("hospitals")) == 2
-        # Another process, through the server that the context keeps.
-        dolt(copy, "sql", "-q", "insert into hospitals values (3, 'TX'); call dolt_commit('-am', 'more')")
+        with Database.at(copy).open():  # So that the server does not end while another process goes through it.
+            dolt(copy, "sql", "-q", "insert into hospitals values (3, 'TX'); call dolt_commit('-am', 'more')")
         assert len(reader.read("hospitals")) == 2
         assert reader.sql("select count(*) as n from hospitals", "n")["n"].tolist() == [2]
         assert len(loose.read("hospitals")) == 2

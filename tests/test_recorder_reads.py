@@ -110,7 +110,8 @@ def test_what_was_refused_is_not_recorded(reads: Reads) -> None:
 
 def test_a_read_without_run_or_with_is_recorded_on_the_step(reads: Reads) -> None:
     assert reads.seen["recorded by an empty context"] is False
-    assert "loose" in reads.seen["keys"]
+    assert {"loose", "made before the task"} <= set(reads.seen["keys"])
+    assert reads.access("config as an artifact")["config_id"] == reads.access("loose")["config_id"]
     assert reads.access("loose")["pathspec"].split("/")[2:] == ["start", "1"]
     assert "UsageError" in reads.seen["written outside"]
 

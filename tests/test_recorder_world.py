@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from conftest import FLOWS, dolt, footprint, head
-from flows.harness import World, commits, is_served, rows, wait_for, world
+from flows.harness import World, commits, is_served, rows, trailers, wait_for, world
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -25,8 +25,8 @@ def test_authors_and_code(tmp_path: Path) -> None:
         shutil.copy(FLOWS / "author_flow.py", script)
         git(here.folder, "init", "-q")
 
-        def run() -> dict[str, object]:
-            found = here.artifacts(here.run(str(script)), "dolt")
+        def run(*tags: str) -> dict[str, object]:
+            found = here.artifacts(here.run(str(script), *tags), "dolt")
             (task,) = next(iter(found.values()))["dolt"]["tasks"].values()
             assert task["script"] == str(script)
             return {name: task[name] for name in ("git_commit", "git_dirty")}
@@ -43,7 +43,9 @@ def test_authors_and_code(tmp_path: Path) -> None:
         index = (here.folder / ".git" / "index").read_bytes()
         for name, value in (("user.name", "Zoë Ångström"), ("user.email", "zoe@example.com")):
             dolt(nobodys, "config", "--global", "--add", name, value)
-        assert run() == {"git_commit": git(here.folder, "rev-parse", "HEAD").strip(), "git_dirty": False}
+        tags = ["--tag", "nightly", "--tag", "doltflow:replay-of=AuthorFlow/7"]
+        assert run(*tags) == {"git_commit": git(here.folder, "rev-parse", "HEAD").strip(), "git_dirty": False}
+        assert trailers(commits(own)[0]["message"])[-1] == ("Rerun-Of", {"pathspec": "AuthorFlow/7", "kind": "replay"})
         assert (here.folder / ".git" / "index").read_bytes() == index
         for database, author in ((own, "Ann <ann@example.com>"), (nobodys, "Zoë Ångström <zoe@example.com>")):
             newest = commits(database)[0]
@@ -68,7 +70,7 @@ def is_loading(database: Path) -> bool:
     """Whether the server is reading the rows of a write."""
     try:
         pid = (database / ".dolt" / "sql-server.info").read_text().split(":")[0]
-        opened = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        opened = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
     except OSError:  # It is about to come, or the link is gone again.
         return False
     return any("/temptf/doltflow-" in name for name in opened)

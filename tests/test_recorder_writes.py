@@ -10,6 +10,8 @@ import pytest
 from conftest import dolt, footprint, head, sql
 from flows.harness import World, commits, is_served, rows, trailers, world
 
+ODD = "ta`ble 'x' \"y\" 100% 表"
+
 
 @dataclass(frozen=True)
 class Writes:
@@ -41,7 +43,7 @@ def writes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Writes]:
             "create table count (id int primary key, n int)",
             "insert into count values (1, 0)",
         )
-        dolt(database, "branch", "side")
+        dolt(database, "branch", "feature/side")
         # Somebody works here: one table is dirty, one is staged.
         dolt(database, "sql", "-q", "insert into dirty values (1); insert into staged values (1)")
         dolt(database, "add", "staged")
@@ -83,7 +85,7 @@ def test_two_writes_to_one_table_come_one_after_the_other(writes: Writes) -> Non
 
 
 def test_a_write_to_another_branch_leaves_this_one_alone(writes: Writes) -> None:
-    assert rows(writes.database, "source", ref="side") == [{"id": 1, "v": 0}]
+    assert rows(writes.database, "source", ref="feature/side") == [{"id": 1, "v": 0}]
     assert rows(writes.database, "source") == [{"id": 1, "v": 10}]
 
 
@@ -100,18 +102,29 @@ def test_a_commit_that_fails_says_why_and_leaves_nothing(writes: Writes) -> None
     assert "`gone`" in writes.errors["deleted"]
     assert writes.errors["deleted"].startswith("RefNotFoundError")
     assert writes.errors["taken"].startswith("BadValueError")
-    assert rows(writes.database, "other", ref="side") == [{"id": 1, "v": 7}]
+    assert rows(writes.database, "other", ref="feature/side") == [{"id": 1, "v": 7}]
     assert rows(writes.database, "source") == [{"id": 1, "v": 10}]
 
 
 def test_bad_writes_are_refused_and_the_good_one_is_made(writes: Writes) -> None:
     assert [text.split(":")[0] for text in writes.errors["bad"]] == [
-        *["UsageError"] * 7, *["SchemaMismatchError"] * 2, *["BadValueError"] * 2, "SchemaMismatchError", "UsageError",
+        *["UsageError"] * 10, *["SchemaMismatchError"] * 2, *["BadValueError"] * 2, "SchemaMismatchError", "UsageError",
     ]  # fmt: skip
     (good,) = writes.accesses("good")
     assert writes.made(good["commit"]) == [{"table": "good", "mode": "replace", "rows": 1}]
     assert rows(writes.database, "good") == [{"id": 1, "v": "1.00"}]
     assert "bad" not in str(sql(writes.database, "show tables"))
+
+
+def test_a_table_with_an_odd_name(writes: Writes) -> None:
+    first, again = writes.accesses("odd\nkey")
+    assert (first["table_name"], first["kind"], again["kind"]) == (ODD, "write", "read")
+    assert again["columns"] == {ODD: ["a `b`\n%"]}
+    assert writes.made(first["commit"]) == [{"table": ODD, "mode": "replace", "rows": 1}]
+    (last,) = [access for access in writes.accesses(ODD) if access["kind"] == "write"]
+    message = sql(writes.database, f"select message from dolt_log('{last['commit']}') limit 1")[0]["message"]
+    assert ODD in [table for name, value in trailers(message) if name == "Read" for table in value["tables"]]
+    assert len(message.splitlines()) == len([line for line in message.splitlines() if line.startswith("Doltflow-")]) + 2
 
 
 def test_a_context_begun_again_commits_again(writes: Writes) -> None:

@@ -143,9 +143,11 @@ def test_waits_no_longer_than_it_may(database: MakeDatabase, monkeypatch: pytest
         server = int(info(folder).read_text().split(":")[0])
         info(folder).unlink()
         monkeypatch.setenv("DOLTFLOW_LOCK_TIMEOUT", "0.2")
-        with pytest.raises(DatabaseLockedError, match=r"longer than 0\.2 s"), Database.at(folder).open():
-            pass
-        os.kill(server, signal.SIGTERM)
+        try:
+            with pytest.raises(DatabaseLockedError, match=r"longer than 0\.2 s"), Database.at(folder).open():
+                pass
+        finally:
+            os.kill(server, signal.SIGTERM)
 
 
 def test_bad_timeout(database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

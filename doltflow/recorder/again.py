@@ -12,6 +12,7 @@ from doltflow.recorder.audit import Audit
 from doltflow.recorder.place import Place
 from doltflow.recorder.reading import Reader, Request, Source
 from doltflow.sources.dolt import Database, Session
+from doltflow.sources.metaflow.running import FindTask
 from doltflow.sql import analyse
 
 
@@ -22,14 +23,14 @@ class Again:
         audit: What it accessed.
         place: Where this context reads and writes.
         reader: Notes the reads.
-        task: The running task, or None outside a flow.
+        find_task: Gives the running task, or None outside a flow.
     """
 
-    def __init__(self, audit: Audit, place: Place, reader: Reader, task: Pathspec | None) -> None:
+    def __init__(self, audit: Audit, place: Place, reader: Reader, find_task: FindTask) -> None:
         self._audit = audit
         self._place = place
         self._reader = reader
-        self._task = task
+        self._find_task = find_task
 
     def read(self, name: str, request: Request) -> Any:
         """What the run read or wrote under a key or table; of a database that it saw, any table as it was then."""
@@ -75,6 +76,11 @@ class Again:
         if earlier is None:
             raise AccessNotFoundError("The run that is read from has recorded no access.", "Give `config=`.")
         return self._place.database_of(earlier, self._audit.config_of(earlier)), str(earlier.commit)
+
+    @property
+    def _task(self) -> Pathspec | None:
+        task = self._find_task()
+        return task.pathspec if task is not None else None
 
     @contextmanager
     def _opened(self, earlier: Access) -> Iterator[tuple[Session, Source]]:

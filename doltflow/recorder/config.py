@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from doltflow.errors import UsageError
 from doltflow.model.artifact import DatabaseConfig
+from doltflow.recorder.asked import text
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,8 @@ class DoltConfig:
             )
         object.__setattr__(self, "database", os.fspath(self.database))
         for name in ("branch", "commit"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, str) or not value):
-                raise UsageError(f"The {name} is {value!r}, not a name.", f"Leave `{name}` out for the default.")
+            if getattr(self, name) is not None:
+                text(getattr(self, name), name)
         if self.dolthub_remote or self.push_on_commit:
             raise UsageError(
                 "`dolthub_remote` and `push_on_commit` are not supported yet.",

@@ -1,13 +1,15 @@
 """`DoltDT`: the context in which a step reads and writes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from doltflow.errors import NotMadeByRunError, UsageError
 from doltflow.model.access import Access, Mode
 from doltflow.recorder.again import Again
+from doltflow.recorder.asked import column_names, text
 from doltflow.recorder.audit import Audit
 from doltflow.recorder.config import DoltConfig
 from doltflow.recorder.frames import As, DTypes, FrameKind
@@ -44,7 +46,7 @@ class DoltDT:
         if config is not None and not isinstance(config, DoltConfig):
             raise UsageError(f"The config is a {type(config).__name__}.", "Give a `DoltConfig(database=...)`.")
         flow = run if is_flow(run) else None
-        task = running_task(flow)
+        find_task = partial(running_task, flow)
         earlier: Audit | None = None
         if audit is not None:
             earlier = Audit.of_artifact(audit)
@@ -55,13 +57,13 @@ class DoltDT:
                 "DoltDT was given neither a `config`, an `audit` nor a run to read from.",
                 "Give `config=DoltConfig(database=...)`.",
             )
-        self._journal = Journal(task)
-        self._place = Place(config, task)
+        self._journal = Journal(find_task)
+        self._place = Place(config, find_task)
         self._reader = Reader(self._journal)
         self._writer = Writer(self._place, self._journal)
         self._again: Again | None = None
         if earlier is not None:
-            self._again = Again(earlier, self._place, self._reader, task.pathspec if task else None)
+            self._again = Again(earlier, self._place, self._reader, find_task)
 
     def __enter__(self) -> Self:
         """Opens the database and pins it."""
@@ -120,18 +122,16 @@ class DoltDT:
             dtypes: For pandas: `arrow` for Arrow-backed columns, exact and aware of NULL, or `numpy`.
 
         Returns:
-            The rows in the order of the key: a DataFrame, or what `as_` says.
+            A DataFrame, or what `as_` says; the rows in Dolt's order, the key's where no other index serves.
 
         Raises:
             TableNotFoundError, ColumnNotFoundError: It is not there at that commit.
             AccessNotFoundError: The earlier run has no such key or table.
             QueryError: `where` is not a predicate.
         """
-        if not isinstance(table, str):
-            raise UsageError(f"The table's name is {table!r}.", "Give a name.")
-        if columns is not None:
-            columns = (columns,) if isinstance(columns, str) else tuple(columns)
-        request = Request(table if as_key is None else as_key, FrameKind(as_, dtypes), columns, where)
+        text(table, "table's name")
+        taken = None if columns is None else column_names(columns)
+        request = Request(table if as_key is None else as_key, FrameKind(as_, dtypes), taken, where)
         with self._recording():
             if self._again is not None:
                 return self._again.read(table, request)
@@ -155,6 +155,7 @@ class DoltDT:
             QueryError: It is not a read, or it would see more than the pinned commit.
             AccessNotFoundError: The earlier run that is read from does not tell which commit to see.
         """
+        text(query, "query")
         request = Request(as_key, FrameKind(as_, dtypes))
         with self._recording():
             if self._again is not None:
@@ -176,7 +177,9 @@ class DoltDT:
         Raises:
             RefNotFoundError, TableNotFoundError: There is no such commit or table.
         """
-        names = [table] if isinstance(table, str) else list(table)
+        names = [table] if isinstance(table, str) or not isinstance(table, Iterable) else list(table)
+        for name in (from_commit, to_commit, *names):
+            text(name, "name of a commit or table")
         database, _ = self._database(names[0] if names else None)
         with self._recording(), self._place.session(database) as session:
             config = self._place.pinned_config(session)
@@ -202,7 +205,8 @@ class DoltDT:
             TableNotFoundError, RefNotFoundError: It is not there.
             NotMadeByRunError: The commit that last changed it was made by hand.
         """
-        given = [name for name in (ref, branch, commit) if name is not None]
+        given = [text(name, "ref") for name in (ref, branch, commit) if name is not None]
+        text(table, "table's name")
         if len(given) > 1:
             raise UsageError("get_run takes one of `ref`, `branch` and `commit`.")
         database, seen = self._database(table)

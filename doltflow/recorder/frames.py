@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 As = Literal["pandas", "arrow", "polars"]
 DTypes = Literal["arrow", "numpy"]
+_POLARS_DIGITS = 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,27 @@ def to_frame(table: "pa.Table", kind: FrameKind) -> Any:
     if kind.as_ == "arrow":
         return table
     if kind.as_ == "polars":
-        import polars
-
-        return polars.from_arrow(table)
+        return _polars(table)
     import pandas
 
     return table.to_pandas(types_mapper=pandas.ArrowDtype if kind.dtypes == "arrow" else None)
+
+
+def _polars(table: "pa.Table") -> Any:
+    import polars
+    import pyarrow as pa
+
+    names = table.column_names
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"The result has two columns `{twice}`, which polars cannot hold.", "Name them apart.")
+    for place, field in enumerate(table.schema):
+        if pa.types.is_decimal256(field.type):
+            try:
+                narrow = table.column(place).cast(pa.decimal128(_POLARS_DIGITS, field.type.scale))
+            except (pa.ArrowInvalid, ValueError) as error:
+                what = f"numbers of more than {_POLARS_DIGITS} digits"
+                raise UsageError(
+                    f"The column `{field.name}` has {what}, which polars cannot hold.", "Take `as_='arrow'`, or pandas."
+                ) from error
+            table = table.set_column(place, field.name, narrow)
+    return polars.from_arrow(table)

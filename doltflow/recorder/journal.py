@@ -1,11 +1,11 @@
 """What a context has read and written so far, and how it becomes the running task's artifact."""
 
+import logging
 import time
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
 from typing import Any, Literal
 
 from doltflow.model.access import Access, Columns, Mode
@@ -13,26 +13,46 @@ from doltflow.model.artifact import DatabaseConfig, Record, encode_artifact, mer
 from doltflow.model.commit import ReadTrailer, WriteTrailer, encode_message
 from doltflow.recorder.merge import merged_record
 from doltflow.sources.dolt import Session
-from doltflow.sources.metaflow.running import ARTIFACT, RunningTask, describe, input_artifacts, own_artifact
+from doltflow.sources.metaflow.running import (
+    ARTIFACT,
+    FindTask,
+    RunningTask,
+    describe,
+    input_artifacts,
+    is_in_split,
+    own_artifact,
+    running_task,
+)
 
 _open: list["Journal"] = []
 """The journals of the contexts that this process is in: what one commits rests on what the others have read."""
+
+_imported_in_step = running_task() is not None
+"""Then the joins of the flow, each a process of its own, may know nothing of doltflow."""
 
 
 class Journal:
     """The accesses of one context; outside a flow it forgets them.
 
+    Args:
+        find_task: Gives the running task, or None outside a flow. A DoltDT may be made before the task begins.
+
     Attributes:
-        task: The running task, or None outside a flow.
         reads: What was read and is not in the artifact yet.
     """
 
-    def __init__(self, task: RunningTask | None) -> None:
-        self.task = task
+    def __init__(self, find_task: FindTask) -> None:
+        self._find_task = find_task
         self.reads: list[Access] = []
         self._configs: dict[str, DatabaseConfig] = {}
         self._frames: dict[tuple[str, float | None], weakref.ref[Any]] = {}
         self._dolt: str | None = None
+        self._before: Record | None = None
+
+    @property
+    def task(self) -> RunningTask | None:
+        """The running task, or None outside a flow."""
+        return self._find_task()
 
     def begin(self) -> None:
         """Begins a context.
@@ -40,8 +60,9 @@ class Journal:
         Raises:
             RecordError: The flow uses the artifact's name for something else.
         """
-        if self.task is not None:
-            self._record(self.task)
+        if (task := self.task) is not None:
+            self._record(task)
+            _warn_of_join(task)
         _open.append(self)
 
     def end(self) -> None:
@@ -70,6 +91,7 @@ class Journal:
         """An access by the running task, now."""
         self._configs[config.id] = config
         self._dolt = session.version
+        task = self.task
         return Access(
             kind=kind,
             key=key,
@@ -77,13 +99,13 @@ class Journal:
             branch=branch,
             commit=commit,
             tables=tables,
-            pathspec=str(self.task.pathspec) if self.task else "",
+            pathspec=str(task.pathspec) if task else "",
             query=query,
             table_name=table_name,
             columns=columns,
             rows=rows,
             mode=mode,
-            attempt=self.task.attempt if self.task else 0,
+            attempt=task.attempt if task else 0,
             timestamp=time.time(),
             config_id=config.id,
             where=where,
@@ -107,8 +129,7 @@ class Journal:
 
     def message(self, task: RunningTask, writes: Sequence[Access]) -> str:
         """The message of the commit that these writes become."""
-        mine = [journal for journal in _open if journal.task and journal.task.pathspec == task.pathspec]
-        unsaved = merge_records(Record(tuple(journal.reads)) for journal in mine)
+        unsaved = merge_records(Record(tuple(journal.reads)) for journal in _open)
         return encode_message(
             task.pathspec,
             attempt=task.attempt,
@@ -123,12 +144,13 @@ class Journal:
 
     def save(self, accesses: Sequence[Access]) -> None:
         """Puts accesses into the running task's artifact."""
-        if self.task is None or not accesses:
+        task = self.task
+        if task is None or not accesses:
             return
-        attributes = {id(value): name for name, value in vars(self.task.flow).items()}
+        attributes = {id(value): name for name, value in vars(task.flow).items()}
         named = tuple(replace(access, artifact_name=self._artifact_name(access, attributes)) for access in accesses)
-        news = Record(named, tuple(self._configs.values()), (describe(self.task, self._dolt),))
-        setattr(self.task.flow, ARTIFACT, encode_artifact(merge_records([self._record(self.task), news])))
+        news = Record(named, tuple(self._configs.values()), (describe(task, self._dolt),))
+        setattr(task.flow, ARTIFACT, encode_artifact(merge_records([self._record(task), news])))
 
     def _artifact_name(self, access: Access, attributes: dict[int, str]) -> str | None:
         """The flow's attribute that holds the access's frame."""
@@ -139,8 +161,17 @@ class Journal:
     def _record(self, task: RunningTask) -> Record:
         """What the tasks before this one and this one itself have recorded so far."""
         own = own_artifact(task)
+        if self._before is None:
+            self._before = merged_record(input_artifacts(task))
         return self._before if own is None else merge_records([self._before, merged_record([own])])
 
-    @cached_property
-    def _before(self) -> Record:
-        return merged_record(input_artifacts(self.task)) if self.task is not None else Record()
+
+def _warn_of_join(task: RunningTask) -> None:
+    if _imported_in_step and is_in_split(task):
+        # Metaflow silences Python's warnings.
+        logging.getLogger("doltflow").warning(
+            "doltflow was imported inside the step `%s`, so the join behind it may not know how to merge the artifact "
+            "`%s`. Import doltflow at the top of the flow's file, or in the join before `merge_artifacts`.",
+            task.pathspec.step,
+            ARTIFACT,
+        )

@@ -11,7 +11,7 @@ from doltflow.model.artifact import DatabaseConfig
 from doltflow.recorder.config import DoltConfig
 from doltflow.recorder.sessions import Sessions
 from doltflow.sources.dolt import Database, Session, databases_in, is_database
-from doltflow.sources.metaflow.running import RunningTask
+from doltflow.sources.metaflow.running import FindTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Place:
     Outside a `with` each question has a session of its own; the pin stays.
     """
 
-    def __init__(self, config: DoltConfig | None, task: RunningTask | None) -> None:
+    def __init__(self, config: DoltConfig | None, find_task: FindTask) -> None:
         self.config = config
-        self._task = task
+        self._find_task = find_task
         self._sessions: Sessions | None = None
         self._pin: Pin | None = None
 
@@ -110,6 +110,10 @@ class Place:
         # So this attempt does the same from the same.
         return session.resolve(f"{failed[-1]}~1" if failed else ref)
 
+    def undoes(self) -> bool:
+        """Whether there is something of a failed attempt to take back."""
+        return self._pin is not None and bool(self._pin.undo)
+
     def pinned_config(self, session: Session) -> DatabaseConfig:
         """The configuration as the record keeps it."""
         config = self.config or DoltConfig(str(session.database.folder))
@@ -118,11 +122,12 @@ class Place:
 
     def _failed_attempts(self, session: Session, branch: str) -> tuple[str, ...]:
         """Commits on the branch by earlier attempts of the task that this attempt has not taken back yet."""
-        if self._task is None or self._task.attempt == 0:
+        task = self._find_task()
+        if task is None or task.attempt == 0:
             return ()
         found = []
-        for commit in session.commits_of_task(self._task.pathspec, branch):
-            if commit.run is not None and commit.run.attempt >= self._task.attempt:
+        for commit in session.commits_of_task(task.pathspec, branch):
+            if commit.run is not None and commit.run.attempt >= task.attempt:
                 break
             found.append(commit.hash)
         return tuple(found)

@@ -5,9 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from doltflow.errors import TableNotFoundError, UsageError
+from doltflow.errors import TableNotFoundError
 from doltflow.model.artifact import DatabaseConfig
 from doltflow.model.quoting import literal, quote
+from doltflow.recorder.asked import text
 from doltflow.recorder.frames import FrameKind, to_frame
 from doltflow.recorder.journal import Journal
 from doltflow.recorder.scope import scope_of
@@ -29,11 +30,9 @@ class Request:
     where: str | None = None
 
     def __post_init__(self) -> None:
-        _check_key(self.key)
-        if self.columns is not None and (not self.columns or not all(isinstance(n, str) for n in self.columns)):
-            raise UsageError(f"The columns are {list(self.columns)!r}.", "Give at least one name, or leave them out.")
+        text(self.key, "key that a read is recorded under")
         if self.where is not None:
-            check_predicate(self.where)
+            check_predicate(text(self.where, "predicate"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +116,3 @@ class Reader:
             )
             self._journal.add(access, frame)
         return frame
-
-
-def _check_key(key: object) -> None:
-    if not isinstance(key, str) or not key:
-        raise UsageError(f"A read is recorded under a key, and {key!r} is none.", "Give a text.")

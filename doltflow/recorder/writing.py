@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from doltflow.errors import NotInFlowError, UsageError
 from doltflow.model.access import Access, Mode
 from doltflow.model.quoting import quote
+from doltflow.recorder.asked import text
 from doltflow.recorder.journal import Journal
 from doltflow.recorder.place import Place
 from doltflow.sources.dolt import Session, format_author
@@ -15,7 +16,8 @@ from doltflow.sources.dolt import Session, format_author
 if TYPE_CHECKING:
     from doltflow.sources.dolt.write import Write
 
-_LONGEST_NAME = 64
+# What Dolt takes; to be told before the work is done, not at its end.
+_LONGEST_NAME, _LAST_CHARACTER = 64, "\uffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +84,17 @@ class Writer:
             raise UsageError(f"`{table}` was not written: this is not inside a `with DoltDT(...) as dolt:`.")
         if mode not in get_args(Mode):
             raise UsageError(f"The mode is {mode!r}.", "It is 'replace', 'update' or 'append'.")
-        if key is not None and not isinstance(key, str):
-            raise UsageError(f"A write is recorded under a key, and {key!r} is none.", "Give a text.")
+        if key is not None:
+            text(key, "key that a write is recorded under")
         _check_name(table)
 
     def commit(self) -> list[Access]:
-        """Stores what waits as one commit and returns its accesses; nothing where nothing waits."""
+        """Stores what waits as one commit and returns its accesses; nothing where nothing waits.
+
+        What a failed attempt of the task committed is taken back also by one that writes nothing.
+        """
         task = self._journal.task
-        if task is None or not self._pending:
+        if task is None or self._place.config is None or not (self._pending or self._place.undoes()):
             return []
         with self._place.session(self._place.database()) as session:
             pin = self._place.pin(session)
@@ -118,11 +123,16 @@ def _spelled(session: Session, table: str, branch: str) -> str:
     return known.get(table.casefold(), table)
 
 
-def _check_name(table: object) -> None:
-    if not isinstance(table, str) or not table.strip():
-        raise UsageError(f"The table's name is {table!r}.", "Give a name.")
-    if len(table) > _LONGEST_NAME or table.casefold().startswith("dolt_") or any(ord(c) < ord(" ") for c in table):
+def _check_name(asked: object) -> None:
+    table = text(asked, "table's name")
+    if (
+        table.rstrip() != table
+        or len(table.encode()) > _LONGEST_NAME
+        or table.casefold().startswith("dolt_")
+        or any(not " " <= c <= _LAST_CHARACTER for c in table)
+    ):
         raise UsageError(
             f"{table!r} cannot be a table's name.",
-            f"A name has up to {_LONGEST_NAME} characters, no control characters, and does not begin with `dolt_`.",
+            f"A name has up to {_LONGEST_NAME} bytes, no control characters and no emoji, does not end with a blank "
+            "and does not begin with `dolt_`.",
         )

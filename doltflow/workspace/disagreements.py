@@ -16,48 +16,67 @@ _Fact = tuple[str, str, str, str | None]
 
 def disagreements(workspace: Workspace, records: RunRecords) -> Iterator[str]:
     """What the artifacts and the commits of a run say differently, one sentence each."""
-    attempts = {task.pathspec: task.attempt for task in records.artifacts.tasks}
+    comparison = _Comparison(records)
     for commit in records.commits:
-        run = commit.run
-        if run is None:
-            continue
-        for line in run.broken:
-            yield f"The commit {commit.hash} of `{commit.database}` has a trailer that cannot be read: {line}"
-        if run.version is not None and not run.broken and attempts.get(str(run.pathspec)) == run.attempt:
-            yield from _compared(records, commit, run)
+        if commit.run is not None:
+            yield from comparison.of_commit(commit, commit.run)
     for access in records.artifacts.accesses:
         if access.kind == "write" and access.pathspec.startswith(f"{records.run.pathspec}/"):
             yield from _not_its_commit(workspace, access)
 
 
-def _compared(records: RunRecords, commit: Commit, run: RunCommit) -> Iterator[str]:
-    """What a commit and the artifacts say of the same attempt of the same task."""
-    accesses, this = records.artifacts.accesses, f"the commit {commit.hash} of `{commit.database}`"
-    reads: set[_Fact] = {("read", r.database, table, r.commit) for r in run.reads for table in r.tables}
-    wrote = [access for access in accesses if access.kind == "write" and access.commit == commit.hash]
-    if records.is_whole:
-        known = {fact for access in accesses for fact in facts_of(access)}
-        for fact in sorted(reads - known, key=str):
-            yield f"{_said(records, fact)}, says {this}; no artifact says so."
-        tables = {table for access in wrote for table in access.tables or ()}
-        for write in run.writes:
-            if write.table not in tables:
-                yield f"{run.pathspec} wrote `{write.table}`, says {this}; no artifact says so."
-    listed = {write.table for write in run.writes}
-    for access in wrote:
-        for table in sorted(set(access.tables or ()) - listed):
-            yield f"{access.pathspec} wrote `{table}`, says its artifact; {this} does not say so."
-    last_write = max((access.timestamp or 0.0 for access in wrote), default=0.0)
-    for access in accesses:
-        if access.kind == "read" and _is_before(access, run, last_write):
-            for fact in sorted(facts_of(access) - reads, key=str):
-                yield f"{_said(records, fact)}, says its artifact; {this} does not say so."
+class _Comparison:
+    """The artifacts of a run, to be compared with one commit after the other."""
 
+    def __init__(self, records: RunRecords) -> None:
+        self._run = records.run.pathspec
+        self._is_whole = records.is_whole
+        self._attempts = {task.pathspec: task.attempt for task in records.artifacts.tasks}
+        self._reads: set[_Fact] = set()
+        self._reads_of: dict[tuple[str, int], list[Access]] = {}
+        self._writes_of: dict[str, list[Access]] = {}
+        for access in records.artifacts.accesses:
+            if access.kind == "read":
+                self._reads |= facts_of(access)
+                self._reads_of.setdefault((access.pathspec, access.attempt), []).append(access)
+            elif access.commit is not None:
+                self._writes_of.setdefault(access.commit, []).append(access)
 
-def _is_before(access: Access, run: RunCommit, moment: float) -> bool:
-    """Whether a read is of the very attempt that committed, and certainly before that."""
-    same = access.pathspec == str(run.pathspec) and access.attempt == run.attempt
-    return same and access.timestamp is not None and access.timestamp < moment
+    def of_commit(self, commit: Commit, run: RunCommit) -> Iterator[str]:
+        """What a commit and the artifacts say differently."""
+        for line in run.broken:
+            yield f"The commit {commit.hash} of `{commit.database}` has a trailer that cannot be read: {line}"
+        if run.version is None or run.broken or self._attempts.get(str(run.pathspec)) != run.attempt:
+            return
+        this = f"the commit {commit.hash} of `{commit.database}`"
+        listed: set[_Fact] = {("read", r.database, table, r.commit) for r in run.reads for table in r.tables}
+        yield from self._of_reads(commit, run, listed, this)
+        yield from self._of_writes(commit, run, this)
+
+    def _of_reads(self, commit: Commit, run: RunCommit, listed: set[_Fact], this: str) -> Iterator[str]:
+        if self._is_whole:
+            for fact in sorted(listed - self._reads, key=str):
+                yield f"{self._said(fact)}, says {this}; no artifact says so."
+        written = self._writes_of.get(commit.hash, ())
+        # What was read after the last write may have been read after the commit, too.
+        last = max((access.timestamp or 0.0 for access in written), default=0.0)
+        for access in self._reads_of.get((str(run.pathspec), run.attempt), ()):
+            if access.timestamp is not None and access.timestamp < last:
+                for fact in sorted(facts_of(access) - listed, key=str):
+                    yield f"{self._said(fact)}, says its artifact; {this} does not say so."
+
+    def _of_writes(self, commit: Commit, run: RunCommit, this: str) -> Iterator[str]:
+        told = {table: access for access in self._writes_of.get(commit.hash, ()) for table in access.tables or ()}
+        listed = {write.table for write in run.writes}
+        if self._is_whole:
+            for table in sorted(listed - set(told)):
+                yield f"{run.pathspec} wrote `{table}`, says {this}; no artifact says so."
+        for table in sorted(set(told) - listed):
+            yield f"{told[table].pathspec} wrote `{table}`, says its artifact; {this} does not say so."
+
+    def _said(self, fact: _Fact) -> str:
+        _, database, table, commit = fact
+        return f"{self._run} read `{table}` of `{database}` at {commit}"
 
 
 def _not_its_commit(workspace: Workspace, access: Access) -> Iterator[str]:
@@ -65,18 +84,8 @@ def _not_its_commit(workspace: Workspace, access: Access) -> Iterator[str]:
     commit = workspace.find_commit(name, access.commit) if name is not None and access.commit is not None else None
     if commit is None:
         return
+    said = f"{access.pathspec} says that it made the commit {commit.hash} of `{name}`, which is"
     if commit.run is None:
-        yield (
-            f"{access.pathspec} says that it made the commit {commit.hash} of `{name}`, which is “{commit.subject}” "
-            f"by {commit.author}."
-        )
+        yield f"{said} “{commit.subject}” by {commit.author}."
     elif str(commit.run.pathspec) != access.pathspec:
-        yield (
-            f"{access.pathspec} says that it made the commit {commit.hash} of `{name}`, which is of "
-            f"{commit.run.pathspec}."
-        )
-
-
-def _said(records: RunRecords, fact: _Fact) -> str:
-    _, database, table, commit = fact
-    return f"{records.run.pathspec} read `{table}` of `{database}` at {commit}"
+        yield f"{said} of {commit.run.pathspec}."

@@ -2,12 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doltflow.errors import DoltError, RunNotFoundError
 from doltflow.lineage import Facts, Resolved
 from doltflow.model.access import Access
-from doltflow.model.commit import Commit
+from doltflow.model.commit import Commit, RunCommit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.model.table import TableVersion
@@ -24,15 +24,18 @@ class Gathered:
     runs: dict[str, Run]
 
 
-def gather(workspace: Workspace, versions: Iterable[TableVersion] = (), runs: Iterable[Pathspec] = ()) -> Gathered:
+def gather(
+    workspace: Workspace, versions: Iterable[TableVersion] = (), runs: Iterable[Pathspec] = (), *, edges: bool = False
+) -> Gathered:
     """Everything upstream of table versions and runs.
 
     Args:
         workspace: Where to look. What is wrong or missing on the way becomes a warning there.
         versions: Table versions to begin with.
         runs: Runs to begin with.
+        edges: Whether to tell which task came after which.
     """
-    walk = _Walk(workspace)
+    walk = _Walk(workspace, edges)
     walk.versions.extend(versions)
     walk.waiting.extend(runs)
     walk.go()
@@ -43,8 +46,9 @@ def gather(workspace: Workspace, versions: Iterable[TableVersion] = (), runs: It
 class _Walk:
     """The walk upwards: versions lead to the runs that made them, runs to the versions that they read."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, edges: bool) -> None:
         self.workspace = workspace
+        self.edges = edges
         self.versions: deque[TableVersion] = deque()
         self.waiting: deque[Pathspec] = deque()
         self.seen: set[TableVersion] = set()
@@ -71,6 +75,8 @@ class _Walk:
             self.waiting.append(commit.run.pathspec)
         elif len(commit.parents) > 1:
             self._merge(version, commit)
+        else:
+            self._made_before(version, commit)
 
     def _commit(self, version: TableVersion) -> Commit | None:
         key = (version.database, version.commit)
@@ -81,26 +87,56 @@ class _Walk:
         return self.commits.get(key)
 
     def _merge(self, version: TableVersion, commit: Commit) -> None:
-        sources = []
-        for parent in commit.parents:
-            if self.workspace.spelled(version.database, version.table, parent) is not None:
-                made = self.workspace.last_change(version.database, version.table, parent)
-                sources.append(TableVersion(version.database, version.table, made))
+        found = [self.workspace.version(version.database, version.table, parent) for parent in commit.parents]
+        sources = [source for source in found if source is not None]
         self.merges[version] = sources
         self.versions.extend(sources)
+
+    def _made_before(self, version: TableVersion, commit: Commit) -> None:
+        """A commit by hand on a table that runs made changed what they had made: the newest of them leads on."""
+        source = self.workspace.newest_by_run(version, commit)
+        if source is not None:
+            self.merges[version] = [source]
+            self.versions.append(source)
+
+    def _kept(self, item: Resolved) -> Resolved | None:
+        """What an update or append left in the table: the version that it began with, as a read without rows."""
+        access, commit = item.access, self._commit(item.version)
+        if access.kind != "write" or access.mode not in ("update", "append"):
+            return None
+        if commit is None or commit.run is None or commit.hash != access.commit:
+            return None
+        before = self._before(item.version, commit)
+        while before is not None and self._is_failed_attempt(before, commit.run):
+            before = self._before(before, self.commits[before.database, before.commit])
+        if before is None:
+            return None
+        kept = replace(access, kind="read", commit=before.commit, query=None, rows=None, changed=None)
+        return replace(item, access=kept, version=before)
+
+    def _before(self, version: TableVersion, commit: Commit) -> TableVersion | None:
+        """The version of a table that a commit found, where it was there."""
+        return self.workspace.version(version.database, version.table, commit.parents[0]) if commit.parents else None
+
+    def _is_failed_attempt(self, version: TableVersion, run: RunCommit) -> bool:
+        """Whether a version was made by an earlier attempt of a task, which the task has taken back."""
+        commit = self._commit(version)
+        made = commit.run if commit is not None else None
+        return made is not None and made.pathspec == run.pathspec and made.attempt < run.attempt
 
     def _run(self, pathspec: Pathspec) -> None:
         if pathspec.run in self.runs:
             return
         try:
-            records = read_run(self.workspace, pathspec)
+            records = read_run(self.workspace, pathspec, edges=self.edges)
         except RunNotFoundError as error:
             self.workspace.warn(error.message)
             return
         self.runs[pathspec.run] = records.run
         for text in disagreements(self.workspace, records):
             self.workspace.warn(text)
-        for item in resolved(self.workspace, records):
+        items = resolved(self.workspace, records)
+        for item in [*items, *filter(None, map(self._kept, items))]:
             self._commit(item.version)
             self.resolved.append(item)
             if item.access.kind == "read":
@@ -135,15 +171,15 @@ def versions_of(workspace: Workspace, access: Access) -> list[TableVersion]:
         return [TableVersion(access.database, table, access.commit) for table in access.tables or ()]
     versions = []
     for table in access.tables or ():
-        spelled = workspace.spelled(name, table, access.commit)
-        if spelled is None:
+        try:
+            version = workspace.version(name, table, access.commit)
+        except DoltError as error:
+            workspace.warn(f"{access.pathspec}: {error.message}")
+            version = TableVersion(name, table, access.commit)
+        if version is not None:
+            versions.append(version)
+        else:
             workspace.warn(
                 f"{access.pathspec} names the table `{table}`, which `{name}` does not have at {access.commit}."
             )
-            continue
-        try:
-            versions.append(TableVersion(name, spelled, workspace.last_change(name, spelled, access.commit)))
-        except DoltError as error:
-            workspace.warn(f"{access.pathspec}: {error.message}")
-            versions.append(TableVersion(name, spelled, access.commit))
     return versions

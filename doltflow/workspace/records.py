@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
-from doltflow.errors import RecordError, RunNotFoundError, StoreNotFoundError
+from doltflow.errors import RecordError, RunNotFoundError
 from doltflow.model.access import Access, Mode
 from doltflow.model.artifact import Record, decode_artifact, merge_records
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.sources.metaflow.running import ARTIFACT
+from doltflow.sources.metaflow.store import Store
 from doltflow.sources.metaflow.stored import StoredRun, StoredTask
 from doltflow.sql import tables_of
 from doltflow.workspace.workspace import Workspace
@@ -47,13 +48,18 @@ class _Told:
     is_whole: bool = True
 
 
-def read_run(workspace: Workspace, pathspec: Pathspec) -> RunRecords:
+def read_run(workspace: Workspace, pathspec: Pathspec, *, edges: bool = False) -> RunRecords:
     """Both records of a run; what cannot be read becomes a warning.
+
+    Args:
+        workspace: Where to look.
+        pathspec: The run, or a step or task of it.
+        edges: Whether to tell which task came after which.
 
     Raises:
         RunNotFoundError: Neither record knows it.
     """
-    told = _from_store(workspace, pathspec.zoomed("run"))
+    told = _from_store(workspace, pathspec.zoomed("run"), edges)
     for access in told.record.accesses:
         workspace.learn(access, told.record.config(access.config_id))
     commits = workspace.commits_of_run(pathspec.run)
@@ -74,19 +80,19 @@ def _run_of_commits(pathspec: Pathspec, commits: list[Commit]) -> Run:
 # What the artifacts say
 
 
-def _from_store(workspace: Workspace, run: Pathspec) -> _Told:
-    store = workspace.store
-    if store is None:
-        return _Told()
-    try:
+def _from_store(workspace: Workspace, run: Pathspec, edges: bool) -> _Told:
+    def ask(store: Store) -> tuple[StoredRun, Run]:
         stored = store.read(run)
-        told = _Told(store.run(run, stored))
+        return stored, store.run(run, stored, edges=edges)
+
+    try:
+        answer = workspace.ask_store(ask)
     except RunNotFoundError:
         return _Told()
-    except StoreNotFoundError as error:
-        workspace.warn(f"{error.message} Going on from the commits alone.")
+    if answer is None:
         return _Told(is_whole=False)
-    _read_artifacts(workspace, run, stored, told)
+    told = _Told(answer[1])
+    _read_artifacts(workspace, run, answer[0], told)
     return told
 
 
@@ -141,7 +147,7 @@ def _counting(commits: Iterable[Commit], attempts: dict[str, int]) -> list[Commi
 
 
 def _told_by(workspace: Workspace, commit: Commit, known: set[str]) -> Iterator[Access]:
-    """The accesses that a commit's message tells of; where that does not say what it wrote, the tables that it changed."""
+    """The accesses that a commit's message tells of, and the tables that it changed where the message does not."""
     run = commit.run
     if run is None:
         return

@@ -6,7 +6,7 @@ from datetime import datetime
 from doltflow.errors import AmbiguousRunError, RunNotFoundError, nearest
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
-from doltflow.sources.metaflow.store import LATEST
+from doltflow.sources.metaflow.store import LATEST, Store
 from doltflow.workspace.workspace import Workspace
 
 
@@ -22,11 +22,10 @@ def all_runs(workspace: Workspace, flow: str | None = None) -> dict[Pathspec, da
     """
     made = workspace.runs_of_commits()
     found = {run: min(commit.date for commit in commits) for run, commits in made.items()}
-    flows = {run.flow for run in found}
     in_store = _flows_of_store(workspace)
-    if workspace.store is not None and (flow is None or flow in in_store):
-        found |= workspace.store.started(flow)
-    flows |= in_store
+    if flow is None or flow in in_store:
+        found |= workspace.ask_store(lambda store: store.started(flow)) or {}
+    flows = {run.flow for run in found} | in_store
     if flow is not None and flow not in flows:
         raise RunNotFoundError(f"There is no flow `{flow}`.", nearest(flow, flows) or "No flow has run here.")
     wanted = [run for run in found if flow in (None, run.flow)]
@@ -34,7 +33,7 @@ def all_runs(workspace: Workspace, flow: str | None = None) -> dict[Pathspec, da
 
 
 def _flows_of_store(workspace: Workspace) -> set[str]:
-    return set(workspace.store.flows()) if workspace.store is not None else set()
+    return set(workspace.ask_store(Store.flows) or ())
 
 
 def find_run(workspace: Workspace, text: str) -> Pathspec:
@@ -45,11 +44,12 @@ def find_run(workspace: Workspace, text: str) -> Pathspec:
         AmbiguousRunError: A bare run id belongs to several flows.
     """
     missing: RunNotFoundError | None = None
-    if workspace.store is not None:
-        try:
-            return workspace.store.find(text)
-        except RunNotFoundError as error:
-            missing = error
+    try:
+        found = workspace.ask_store(lambda store: store.find(text))
+        if found is not None:
+            return found
+    except RunNotFoundError as error:
+        missing = error
     try:
         return _find_in_commits(workspace, text)
     except RunNotFoundError as error:

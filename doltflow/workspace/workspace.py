@@ -1,8 +1,9 @@
 """The databases and the store that a command looks at, opened when they are first asked for."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from doltflow.errors import (
     AmbiguousDatabaseError,
@@ -20,10 +21,12 @@ from doltflow.model.access import Access
 from doltflow.model.artifact import DatabaseConfig
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
+from doltflow.model.table import TableVersion
 from doltflow.sources.dolt import HASH, Database, Session, databases_in, is_database
 from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.settings import Settings
 
+T = TypeVar("T")
 _BRANCHES = 100
 _WHERE = "Looked at are the folder, those just below it, and those in the setting `databases`."
 
@@ -36,13 +39,12 @@ class Workspace:
     Attributes:
         place: The folder that is looked at.
         asked: The name of the database that was asked for, if one was.
-        warnings: What was found wrong on the way, in the order found; each once.
     """
 
     def __init__(self, stack: ExitStack, folder: Path | None = None) -> None:
         self.place = (folder or Path.cwd()).absolute()
         self.asked: str | None = None
-        self.warnings: list[str] = []
+        self._warnings: dict[str, None] = {}
         self._folder = folder
         self._stack = stack
         self._databases: dict[str, Database] = {}
@@ -52,14 +54,19 @@ class Workspace:
         self._by_run: dict[str, dict[str, list[Commit]]] = {}
         self._unlisted: dict[tuple[str, str], Commit | None] = {}
         self._tables: dict[tuple[str, str], list[str]] = {}
-        self._last_changes: dict[tuple[str, str, str], str] = {}
+        self._spellings: dict[str, set[str]] = {}
+        self._versions: dict[tuple[str, str, str], TableVersion | None] = {}
         self._store: Store | None = None
         self._store_asked = False
 
     def warn(self, text: str) -> None:
         """Adds a warning, unless it was given."""
-        if text not in self.warnings:
-            self.warnings.append(text)
+        self._warnings[text] = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was found wrong on the way, in the order found; each once."""
+        return tuple(self._warnings)
 
     # Databases
 
@@ -79,14 +86,15 @@ class Workspace:
         """
         if database not in self._databases:
             try:
-                place = Path(database).expanduser()
-            except RuntimeError as error:  # `~name` of nobody here.
+                is_there = "/" in database or Path(database).expanduser().exists()
+                if not is_there:
+                    raise DatabaseNotFoundError(
+                        f"There is no database `{database}` in {self.place}.",
+                        nearest(database, self._databases) or _WHERE,
+                    )
+                found = Database.at(database)
+            except (RuntimeError, ValueError) as error:  # `~name` of nobody here, or what no system allows.
                 raise DatabaseNotFoundError(f"`{database}` cannot be opened as a database: {error}") from error
-            if not place.exists() and "/" not in database:
-                raise DatabaseNotFoundError(
-                    f"There is no database `{database}` in {self.place}.", nearest(database, self._databases) or _WHERE
-                )
-            found = Database.at(place)
             self.add(found)
             database = found.name
         self.asked = database
@@ -119,7 +127,7 @@ class Workspace:
         return self._sessions[name]
 
     def learn(self, access: Access, config: DatabaseConfig | None) -> None:
-        """Makes the database that a run names known, where none of those that are looked at is it and it is still there."""
+        """Makes the database that a run names known, where none that is known is it and it is still there."""
         if self.database_of(access) is not None:
             return
         for place in (access.folder, config.database if config else None):
@@ -192,6 +200,7 @@ class Workspace:
         key = (name, at)
         if key not in self._tables:
             self._tables[key] = self.session(name).tables(at)
+            self._spellings.setdefault(name, set()).update(self._tables[key])
         return self._tables[key]
 
     def spelled(self, name: str, table: str, at: str) -> str | None:
@@ -199,12 +208,32 @@ class Workspace:
         known = self.tables(name, at)
         return table if table in known else next((t for t in known if t.casefold() == table.casefold()), None)
 
-    def last_change(self, name: str, table: str, at: str) -> str:
-        """The commit that made a table of a database what it is at a commit."""
+    def version(self, name: str, table: str, at: str) -> TableVersion | None:
+        """The version of a table of a database at a commit; None where the table is not there.
+
+        Raises:
+            DoltError: Dolt cannot tell which commit it is that last changed it, as in a shallow clone.
+        """
         key = (name, table, at)
-        if key not in self._last_changes:
-            self._last_changes[key] = self.session(name).last_change(table, at)
-        return self._last_changes[key]
+        if key not in self._versions:
+            # A name that was seen as Dolt spells it need not be looked up at every commit.
+            spelled = table if table in self._spellings.get(name, ()) else self.spelled(name, table, at)
+            self._versions[key] = None
+            if spelled is not None:
+                with suppress(TableNotFoundError):
+                    self._versions[key] = TableVersion(name, spelled, self.session(name).last_change(spelled, at))
+        return self._versions[key]
+
+    def newest_by_run(self, version: TableVersion, commit: Commit) -> TableVersion | None:
+        """The newest version before one made by hand that a run made; None where no run ever wrote the table."""
+        commits = self.commits(version.database)
+        if not self._runs_of(version.database):  # As in most databases of sources.
+            return None
+        for parent in commit.parents[:1]:
+            for hash_ in self.session(version.database).changes(version.table, parent):
+                if (maker := commits.get(hash_)) is not None and maker.run is not None:
+                    return self.version(version.database, version.table, hash_)
+        return None
 
     def changed_tables(self, commit: Commit) -> list[str]:
         """The tables that a commit left other than its first parent had them."""
@@ -215,8 +244,8 @@ class Workspace:
             if session.table_hash(table, commit.hash) not in [session.table_hash(table, parent) for parent in before]
         ]
 
-    def find_table(self, table: str, database: str | None, at: str | None) -> tuple[str, str, str]:
-        """The database, the table's spelling there and the full hash of the commit that `table` means.
+    def find_table(self, table: str, database: str | None, at: str | None) -> TableVersion:
+        """The version of a table that a user means.
 
         Args:
             table: The table's name.
@@ -244,16 +273,15 @@ class Workspace:
                 missing.append(error)
         if not commits:
             raise missing[0]
-        found = [(name, self.spelled(name, table, commit), commit) for name, commit in commits.items()]
-        there = [(name, spelled, commit) for name, spelled, commit in found if spelled is not None]
+        there = [name for name, commit in commits.items() if self.spelled(name, table, commit) is not None]
         if len(there) > 1:
             raise AmbiguousDatabaseError(
-                f"Several databases have a table `{table}`: {', '.join(name for name, *_ in there)}.",
-                "Say which with `--database`.",
+                f"Several databases have a table `{table}`: {', '.join(there)}.", "Say which with `--database`."
             )
-        if not there:
+        found = self.version(there[0], table, commits[there[0]]) if there else None
+        if found is None:
             raise self._no_table(table, commits, at, [error.message for error in missing])
-        return there[0]
+        return found
 
     def _no_table(self, table: str, commits: dict[str, str], at: str | None, more: list[str]) -> TableNotFoundError:
         names = ", ".join(f"`{name}`" for name in commits)
@@ -285,8 +313,19 @@ class Workspace:
             try:
                 self._store = Store(self._folder)
             except StoreNotFoundError as error:
-                self.warn(f"{error.message} Going on from the commits alone.")
+                self._go_on_without(error)
         return self._store
+
+    def ask_store(self, question: Callable[[Store], T]) -> T | None:
+        """What the store answers; None, and a warning, where there is none or it cannot be read."""
+        try:
+            return question(self.store) if self.store is not None else None
+        except StoreNotFoundError as error:
+            self._go_on_without(error)
+            return None
+
+    def _go_on_without(self, error: StoreNotFoundError) -> None:
+        self.warn(f"{error.message} Going on from the commits alone.")
 
 
 @contextmanager

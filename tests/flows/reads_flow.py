@@ -7,11 +7,13 @@ from metaflow import FlowSpec, Parameter, step
 
 from doltflow import DoltConfig, DoltDT
 from doltflow.errors import DoltflowError
+from doltflow.sources.dolt import Database
 
 
 def elsewhere(database, query):
-    """Another process commits."""
-    subprocess.run(["dolt", "sql", "-q", query], cwd=database, check=True, capture_output=True)
+    """Another process commits, through a server that does not end while it does."""
+    with Database.at(database).open():
+        subprocess.run(["dolt", "sql", "-q", query], cwd=database, check=True, capture_output=True)
 
 
 def error_of(call):
@@ -20,6 +22,9 @@ def error_of(call):
     except DoltflowError as error:
         return f"{type(error).__name__}: {error}"
     return "none"
+
+
+at_the_top = DoltDT(config=DoltConfig(database="numbers"))
 
 
 class ReadsFlow(FlowSpec):
@@ -71,14 +76,17 @@ class ReadsFlow(FlowSpec):
         # Without `run` the step that runs is found all the same; without `with` a read is recorded at once.
         loose = DoltDT(config=config)
         self.loose = loose.read("other", as_key="loose")
+        at_the_top.read("other", as_key="made before the task")
         seen["keys"] = list(self.dolt["actions"])
         seen["written outside"] = error_of(lambda: loose.write(self.loose, "x"))
         seen["namespace"] = metaflow.get_namespace()
+        self.config = config
         self.next(self.end)
 
     @step
     def end(self):
-        pass
+        with DoltDT(run=self, config=self.config) as dolt:
+            dolt.read("other", as_key="config as an artifact")
 
 
 if __name__ == "__main__":

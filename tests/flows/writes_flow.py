@@ -7,11 +7,13 @@ from metaflow import FlowSpec, Parameter, step
 
 from doltflow import DoltConfig, DoltDT
 from doltflow.errors import DoltflowError
+from doltflow.sources.dolt import Database
 
 
 def elsewhere(database, *queries):
-    """Another process works on the database."""
-    subprocess.run(["dolt", "sql", "-q", ";".join(queries)], cwd=database, check=True, capture_output=True)
+    """Another process works on the database, through a server that does not end while it does."""
+    with Database.at(database).open():
+        subprocess.run(["dolt", "sql", "-q", ";".join(queries)], cwd=database, check=True, capture_output=True)
 
 
 def error_of(call):
@@ -20,6 +22,9 @@ def error_of(call):
     except DoltflowError as error:
         return f"{type(error).__name__}: {error}"
     return "none"
+
+
+ODD = "ta`ble 'x' \"y\" 100% 表"
 
 
 class WritesFlow(FlowSpec):
@@ -38,6 +43,7 @@ class WritesFlow(FlowSpec):
         self.commit_fails()
         self.bad_writes()
         self.begun_again()
+        self.odd_name()
         self.next(self.end)
 
     def several_writes(self):
@@ -57,7 +63,7 @@ class WritesFlow(FlowSpec):
             dolt.write(pd.DataFrame({"id": [4], "v": [40], "w": ["new column"]}), "twice", mode="append")
 
     def on_another_branch(self):
-        with self.open(branch="side") as dolt:
+        with self.open(branch="feature/side") as dolt:
             dolt.write(dolt.read("source").assign(v=0), "source")
 
     def body_raises(self):
@@ -83,14 +89,14 @@ class WritesFlow(FlowSpec):
                 elsewhere(self.db, "call dolt_branch('-D', 'gone')")
 
         def taken():
-            with self.open(branch="side") as dolt:
+            with self.open(branch="feature/side") as dolt:
                 dolt.write(pd.DataFrame({"id": [1], "v": [1]}), "other", mode="append")
                 work = [
                     "insert into other values (1, 7)",
                     "call dolt_add('other')",
                     "call dolt_commit('-m', 'the same key')",
                 ]
-                elsewhere(self.db, "call dolt_checkout('side')", *work)
+                elsewhere(self.db, "call dolt_checkout('feature/side')", *work)
 
         self.errors["dirty"] = error_of(dirty)
         elsewhere(self.db, "call dolt_checkout('source')")
@@ -107,6 +113,9 @@ class WritesFlow(FlowSpec):
                 lambda: dolt.write(frame, "dolt_log"),
                 lambda: dolt.write(frame, "x" * 65),
                 lambda: dolt.write(frame, "a\nb"),
+                lambda: dolt.write(frame, "💊"),
+                lambda: dolt.write(frame, "表" * 22),
+                lambda: dolt.write(frame, "blank "),
                 lambda: dolt.write(frame, "bad", mode="upsert"),
                 lambda: dolt.write(frame, "bad", as_key=5),
                 lambda: dolt.write("no frame", "bad"),
@@ -118,6 +127,13 @@ class WritesFlow(FlowSpec):
             ]
             self.errors["bad"] = [error_of(write) for write in writes]
             dolt.write(frame, "good", pks="id", types={"v": "decimal(10,2)"})
+
+    def odd_name(self):
+        with self.open() as dolt:
+            dolt.write(pd.DataFrame({"id": [1], "a `b`\n%": ["x"]}), ODD, pks=["id"], as_key="odd\nkey")
+        with self.open() as dolt:
+            dolt.read(ODD, columns=["a `b`\n%"], where="`id` = 1", as_key="odd\nkey")
+            dolt.write(dolt.read(ODD), ODD, mode="update")
 
     def begun_again(self):
         context = self.open()

@@ -206,6 +206,8 @@ def translated(query: str | bytes = "") -> Iterator[None]:
 
 
 def _translate(number: int, message: str, query: str | bytes) -> DoltError:
+    if not message:
+        return DoltError("The connection to Dolt is lost.")
     text = f"Dolt says: {message.strip().rstrip('.')}."
     if number == _NO_TABLE or message.startswith("table not found"):
         return TableNotFoundError(text)

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from doltflow.errors import ColumnNotFoundError, DatabaseNotFoundError, RefNotFoundError, nearest
+from doltflow.errors import (
+    ColumnNotFoundError,
+    DatabaseNotFoundError,
+    RefNotFoundError,
+    TableNotFoundError,
+    UsageError,
+    nearest,
+)
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.quoting import literal, quote
@@ -168,6 +175,10 @@ class Session:
         """The hash of the commit that made a table what it is at a commit."""
         return history.last_change(self._connection, table, at)
 
+    def changes(self, table: str, at: str) -> list[str]:
+        """The hashes of the commits that changed a table, at a commit and before, newest first."""
+        return history.changes(self._connection, table, at)
+
     def table_hash(self, table: str, at: str) -> str | None:
         """The content hash of a table at a commit, schema included; None where it is not there."""
         return refs.hash_of_table(self._connection, table, at)
@@ -204,12 +215,17 @@ class Session:
             where: A predicate in SQL, checked by the caller.
 
         Raises:
-            ColumnNotFoundError: A column is not there.
+            TableNotFoundError, ColumnNotFoundError: The table or a column is not there.
+            UsageError: No column was asked for.
         """
         from doltflow.sources.dolt.fetch import fetch_table
 
         self._connection.use(at)
-        known = refs.table_columns(self._connection, table) or []
+        known = refs.table_columns(self._connection, table)
+        if known is None:
+            raise TableNotFoundError(f"`{self.name}` has no table `{table}` at commit {at}.")
+        if columns is not None and not columns:
+            raise UsageError(f"No column of `{table}` was asked for.", "Leave `columns` out to read them all.")
         by_name = {column.name.casefold(): column for column in known}
         for name in columns or ():
             if name.casefold() not in by_name:

@@ -65,7 +65,7 @@ def last_change(connection: Connection, table: str, at: str) -> str:
     """The hash of the commit that made a table what it is at a commit.
 
     A merge that took one side's version is passed through, to that side; to the first parent's where both had it. So
-    two commits between which the table did not change give the same answer, whatever was merged in between.
+    what is merged into a branch without a change of the table does not change the answer there.
 
     Raises:
         TableNotFoundError: The table is not there at that commit.
@@ -105,6 +105,14 @@ def _touching(connection: Connection, table: str, at: str, limit: int = 0) -> li
 def _merges(connection: Connection, at: str, since: str) -> bool:
     """Whether there is a merge between two commits, the older one left out."""
     return bool(connection.rows("select commit_hash from dolt_log(%s, %s, '--merges') limit 1", [at, f"^{since}"]))
+
+
+def changes(connection: Connection, table: str, at: str) -> list[str]:
+    """The commits that changed a table, at a commit and before, newest first; none where Dolt cannot tell.
+
+    Of a merge Dolt says so where the table differs from that of either parent.
+    """
+    return [commit for commit, _ in _touching(connection, table, at) or ()]
 
 
 def commits_of_task(connection: Connection, pathspec: Pathspec, branch: str) -> list[Commit]:

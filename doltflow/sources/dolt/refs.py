@@ -42,14 +42,13 @@ def resolve(connection: Connection, ref: str, database: str) -> str:
     connection.use()
     base = re.match(r"([^~^]*)([~^].*)?$", ref)
     name, steps = (base[1], base[2] or "") if base else (ref, "")
-    known = branches(connection)
-    name = known.get(name) or tags(connection).get(name) or _by_prefix(connection, name, database) or name
+    known = {**tags(connection), **branches(connection)}
+    start = known.get(name) or _by_prefix(connection, name, database)
     try:
-        return hash_of(connection, name + steps)
+        return hash_of(connection, (start or name) + steps)
     except DoltError as error:
-        raise RefNotFoundError(
-            f"`{database}` has no branch, tag or commit `{ref}`.", nearest(ref, [*known, *tags(connection)])
-        ) from error
+        hint = f"`{name}` is there, but nothing at `{steps}` of it." if start else nearest(name, known)
+        raise RefNotFoundError(f"`{database}` has no branch, tag or commit `{ref}`.", hint) from error
 
 
 def _by_prefix(connection: Connection, name: str, database: str) -> str | None:

@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import socket
+import stat
 import sys
 import tempfile
 import time
@@ -38,8 +39,8 @@ listener:
   port: {port}
 data_dir: {folder}
 cfg_dir: {runtime}
-privilege_file: {runtime}/privileges.db
-branch_control_file: {runtime}/branch_control.db
+privilege_file: {privileges}
+branch_control_file: {branch_control}
 system_variables:
   dolt_stats_enabled: 0
   secure_file_priv: {load_folder}
@@ -103,25 +104,27 @@ def serving(folder: Path) -> Iterator[Endpoint]:
         try:
             yield endpoint
         finally:
-            with _start_lock(runtime, folder), suppress(BlockingIOError):
-                fcntl.flock(users.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _stop(folder, runtime)
+            with _start_lock(runtime, folder):
+                with suppress(BlockingIOError):
+                    fcntl.flock(users.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _stop(folder, runtime)
+                # By word, as a child that was forked meanwhile has the same open file.
+                fcntl.flock(users.fileno(), fcntl.LOCK_UN)
             _reap()
 
 
 def _runtime_folder(folder: Path) -> Path:
-    """A private folder for the locks and the server's own files, outside the database."""
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    if not os.access(base, os.W_OK):
-        base = Path(tempfile.gettempdir())
-    own = base / f"doltflow-{os.getuid()}"
+    """A private folder for the locks and the server's own files, outside the database.
+
+    It is the same for all processes of a user, whatever their environment: those that did not share the locks would end
+    each other's server.
+    """
+    base = Path("/tmp")  # noqa: S108  Its owner, kind and mode are checked.
+    own = (base if os.access(base, os.W_OK) else Path(tempfile.gettempdir())) / f"doltflow-{os.getuid()}"
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owner = own.stat()
-    if owner.st_uid != os.getuid() or owner.st_mode & 0o022:
-        raise DoltError(
-            f"{own} can be written by others, so doltflow does not keep its locks there.",
-            "Remove it, or set XDG_RUNTIME_DIR to a folder of your own.",
-        )
+    found = own.lstat()
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+        raise DoltError(f"{own} can be written by others, so doltflow does not keep its locks there.", "Remove it.")
     runtime = own / hashlib.sha256(os.fsencode(folder)).hexdigest()[:20]
     runtime.mkdir(mode=0o700, exist_ok=True)
     return runtime
@@ -131,7 +134,10 @@ def _runtime_folder(folder: Path) -> Path:
 def _start_lock(runtime: Path, folder: Path) -> Iterator[None]:
     with (runtime / "start.lock").open("a+") as file:
         _lock(file.fileno(), fcntl.LOCK_EX, folder)
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(file.fileno(), fcntl.LOCK_UN)
 
 
 def _lock(descriptor: int, kind: int, folder: Path) -> None:
@@ -218,25 +224,43 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
     load_folder = _load_folder(folder)
     load_folder.mkdir(exist_ok=True)
     config.write_text(
-        _CONFIG.format(port=_free_port(), folder=_yaml(folder), runtime=runtime, load_folder=_yaml(load_folder))
+        _CONFIG.format(
+            port=_free_port(),
+            folder=_yaml(folder),
+            runtime=_yaml(runtime),
+            privileges=_yaml(runtime / "privileges.db"),
+            branch_control=_yaml(runtime / "branch_control.db"),
+            load_folder=_yaml(load_folder),
+        )
     )
     log.write_bytes(b"")
     pid = _spawn([program, "sql-server", "--config", str(config), "--skip-root-user-initialization"], log)
-    (runtime / "pid").write_text(str(pid))
-    script = str(Path(__file__).with_name("supervisor.py"))
-    supervisor = _spawn([sys.executable, "-I", "-S", script, str(runtime), str(folder), program, str(pid)])
-    deadline = time.monotonic() + _READY_SECONDS
-    ended = False
-    while time.monotonic() < deadline and not ended:
-        info = _read_info(folder)
-        if info is not None and info.pid == pid and _answers(info.port):
-            return _endpoint(info, folder, ours=True), ""
-        time.sleep(0.001)
-        ended = _ended(pid)
-    for process in (supervisor, pid):
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+    with _killed_unless_ready(pid) as processes:
+        (runtime / "pid").write_text(str(pid))
+        script = str(Path(__file__).with_name("supervisor.py"))
+        processes.append(_spawn([sys.executable, "-I", "-S", script, str(runtime), str(folder), program, str(pid)]))
+        deadline = time.monotonic() + _READY_SECONDS
+        ended = False
+        while time.monotonic() < deadline and not ended:
+            info = _read_info(folder)
+            if info is not None and info.pid == pid and _answers(info.port):
+                processes.clear()
+                return _endpoint(info, folder, ours=True), ""
+            time.sleep(0.001)
+            ended = _ended(pid)
     return None, _last_line(log) if ended else f"not ready within {_READY_SECONDS:g} s; the database may be locked."
+
+
+@contextmanager
+def _killed_unless_ready(pid: int) -> Iterator[list[int]]:
+    """Kills the processes in the list at the end, also when a Ctrl-C comes while they start."""
+    processes = [pid]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
 
 def _yaml(path: Path) -> str:
@@ -283,6 +307,8 @@ def _ended(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
+    except PermissionError:  # It is another user's.
+        return False
     return False
 
 
@@ -306,6 +332,8 @@ def _stop(folder: Path, runtime: Path) -> None:
     deadline = time.monotonic() + _STOP_SECONDS
     while _read_info(folder) is not None or (pid in _children and not _ended(pid)):
         if time.monotonic() > deadline:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
             break
         time.sleep(0.001)
     (runtime / "pid").unlink(missing_ok=True)

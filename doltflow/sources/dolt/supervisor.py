@@ -22,22 +22,25 @@ def main(runtime: str, folder: str, program: str, pid: str) -> None:
         note = Path(runtime) / "pid"
         if not note.exists() or note.read_text() != pid:
             return
-        info = Path(folder) / ".dolt" / "sql-server.info"
-        if info.exists() and info.read_text().split(":")[0] == pid:
-            stop(int(pid), info)
-            remove_temporary_branches(program, folder)
+        # The note is there, so nobody has ended the server in order, be it ready or still starting.
+        stop(int(pid))
+        remove_temporary_branches(program, folder)
+        for file in (Path(folder) / ".dolt" / "temptf").glob("doltflow-*.tsv"):
+            file.unlink(missing_ok=True)
         note.unlink(missing_ok=True)
 
 
-def stop(pid: int, info: Path) -> None:
-    """Ends a server and waits until it has let go of the database."""
+def stop(pid: int) -> None:
+    """Ends a server and waits until it is gone; one that does not go, or that nobody reaps, not for long."""
+    deadline = time.monotonic() + 3
     try:
         os.kill(pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            time.sleep(0.005)
+            os.kill(pid, 0)
     except ProcessLookupError:
         return
-    deadline = time.monotonic() + 10
-    while info.exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
 
 
 def remove_temporary_branches(program: str, folder: str) -> None:

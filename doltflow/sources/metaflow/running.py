@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +38,9 @@ class RunningTask:
     rerun_of: dict[str, Any] | None = None
 
 
+FindTask = Callable[[], RunningTask | None]
+
+
 def running_task(flow: Any = None) -> RunningTask | None:
     """The task that is running, or None outside a flow.
 
@@ -65,6 +68,13 @@ def is_flow(value: object) -> bool:
     from metaflow import FlowSpec
 
     return isinstance(value, FlowSpec)
+
+
+def is_in_split(task: RunningTask) -> bool:
+    """Whether a join is to come for the branch that the task is in."""
+    from metaflow.system_context import system_context
+
+    return bool(system_context.graph[task.pathspec.step].split_parents)
 
 
 def own_artifact(task: RunningTask) -> object | None:

@@ -194,12 +194,13 @@ class Store:
             if noted.get("ds-type") == storage.TYPE and noted.get("ds-root"):
                 yield storage, noted["ds-root"]
 
-    def run(self, pathspec: Pathspec, stored: StoredRun) -> Run:
+    def run(self, pathspec: Pathspec, stored: StoredRun, *, edges: bool = True) -> Run:
         """What Metaflow knows of a run, without its accesses.
 
         Args:
             pathspec: The run.
             stored: Its tasks.
+            edges: Whether to tell which task came after which.
 
         Raises:
             RunNotFoundError: There is none.
@@ -220,7 +221,7 @@ class Store:
             parameters=stored.parameters(),
             tags=tuple(sorted(tags)),
             rerun_of=rerun_of(tags),
-            edges=stored.edges(),
+            edges=stored.edges() if edges else (),
         )
 
     def _status(self, pathspec: Pathspec, started: datetime, stored: StoredRun) -> Status:

@@ -56,6 +56,10 @@ def _dirty(branch: str, table: str) -> DirtyTableError:
     )
 
 
+_FREED_SECONDS = 10
+"""How long the lock of a statement that was cut off may take to be free; else another writer has it."""
+
+
 @contextmanager
 def branch_lock(connection: Connection, branch: str) -> Iterator[None]:
     """Writers of one branch come one after the other: Dolt would merge two replacements to their union.
@@ -110,7 +114,7 @@ def _remove(connection: Connection, branch: str, temporary: str) -> None:
     with suppress(DoltError):
         connection.reconnect()
         connection.use(branch)
-        if _lock(connection, branch, 0):
+        if _lock(connection, branch, _FREED_SECONDS):
             connection.rows("call dolt_branch('-D', %s)", [temporary])
 
 

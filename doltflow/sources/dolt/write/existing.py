@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from doltflow.errors import TableNotFoundError
+from doltflow.errors import SchemaMismatchError, TableNotFoundError
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection
@@ -14,12 +14,18 @@ _TABLE_COLLATION = re.compile(r"\) .*COLLATE=(\w+)[^\n]*\Z")
 
 
 def existing_columns(connection: Connection, table: str) -> list[Column] | None:
-    """The columns of a table at the connection's revision, in order; None where there is no such table."""
+    """The columns of a table at the connection's revision, in order; None where there is no such table.
+
+    Raises:
+        SchemaMismatchError: It is a view.
+    """
     try:
         rows = connection.rows(f"show columns from {quote(table)}")
     except TableNotFoundError:
         return None
     create = str(connection.rows(f"show create table {quote(table)}")[0][1])
+    if create.upper().startswith("CREATE VIEW"):
+        raise SchemaMismatchError(f"`{table}` is a view, and only tables can be written.", "Give another name.")
     indexes = connection.rows(f"show index from {quote(table)}")
     return [_column(row, create, indexes) for row in rows]
 

@@ -106,6 +106,11 @@ def _from_polars(frame: Any) -> _Columns:
     return _Columns(_names(frame.columns), arrays)
 
 
+def _levels(index: Any) -> list[Any]:
+    """The levels of a pandas index, each as an index of its own."""
+    return [index.get_level_values(number) for number in range(index.nlevels)]
+
+
 def _from_pandas(frame: Any) -> _Columns:
     if frame.ndim == 1:
         frame = frame.to_frame(frame.name if frame.name is not None else "value")
@@ -116,6 +121,11 @@ def _from_pandas(frame: Any) -> _Columns:
     index = [str(name) for name in frame.index.names if name is not None]
     if clash := [name for name in index if name in map(str, frame.columns)]:
         raise SchemaMismatchError(f"{listed(clash)} is both an index level and a column of the frame.")
+    if any(level.name is None and level.dtype.kind not in "iu" for level in _levels(frame.index)):
+        raise SchemaMismatchError(
+            "The frame's index has no name, and is not the number of a row.",
+            "Name it (`frame.index.name = ...`) to make it a column, or drop it (`frame.reset_index(drop=True)`).",
+        )
     if index:
         unnamed = [level for level, name in enumerate(frame.index.names) if name is None]
         frame = (frame.droplevel(unnamed) if unnamed else frame).reset_index()

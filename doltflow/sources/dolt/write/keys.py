@@ -40,10 +40,10 @@ def check_unique(table: str, keys: Sequence[str], values: pa.Table) -> None:
     mine = [names[key.lower()] for key in keys]
     # By number: Arrow takes a dot in a column's name for a path.
     numbered = {str(number): values.column(values.column_names.index(name)) for number, name in enumerate(mine)}
+    if not _has_doubles(pa.table(numbered)):
+        return
     counted = pa.table({**numbered, "row": pa.array(range(values.num_rows), pa.int64())})
     grouped = counted.group_by(list(numbered)).aggregate([("row", "count"), ("row", "min"), ("row", "max")])
-    if grouped.num_rows == values.num_rows:
-        return
     doubled = grouped.filter(pc.greater(grouped["row_count"], 1)).sort_by("row_min")
     ends = zip(doubled["row_min"].to_pylist(), doubled["row_max"].to_pylist(), strict=True)
     rows = [row for pair in ends for row in pair]
@@ -53,6 +53,14 @@ def check_unique(table: str, keys: Sequence[str], values: pa.Table) -> None:
         f"of the frame (rows count from 0): {_rows(values, rows, mine)}.",
         "Drop the duplicates, or add a column to `pks`.",
     )
+
+
+def _has_doubles(keys: pa.Table) -> bool:
+    ordered = keys.take(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]))
+    same = pa.scalar(True)
+    for column in ordered.columns:  # Three times as fast as to group them.
+        same = pc.and_(same, pc.equal(column.slice(1), column.slice(0, len(column) - 1)))
+    return bool(pc.any(same).as_py())
 
 
 def _count(number: int, noun: str) -> str:

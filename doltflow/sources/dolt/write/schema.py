@@ -5,6 +5,7 @@ the wider type holds all that the narrower one held; it is never narrowed, and o
 rows changes it from one kind to another.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,8 @@ from doltflow.sources.dolt.write.keys import check_nulls, check_unique
 from doltflow.sources.dolt.write.widen import widened
 
 _ROW_BYTES = 65_504  # Dolt refuses a declared row of that many.
+_ROOMY_BYTES = 48_000  # Leaves room for columns to come.
+_NOW = re.compile(r"((?:DEFAULT|ON UPDATE) )CURRENT_TIMESTAMP(?:\(\d*\))?")
 _CHARACTER_BYTES, _OTHER_BYTES = 4, 20
 
 
@@ -196,7 +199,15 @@ def _old(frame: PreparedFrame, table: str, name: str, column: Column, wish: str 
     needed, values = fit(table, array, wanted, json=name in frame.json)
     if wish is not None and needed != wanted.type:
         raise _too_narrow(table, column, wish, needed)
-    return _Fitted(replace(wanted, type=needed), values, column, fixed=wish is not None)
+    after = replace(wanted, type=needed)
+    return _Fitted(replace(after, rest=_default_of(after)), values, column, fixed=wish is not None)
+
+
+def _default_of(column: Column) -> str:
+    """What stands behind the column's type, the present moment with as many digits as the type has."""
+    if column.base not in ("datetime", "timestamp") or not column.size:
+        return column.rest
+    return _NOW.sub(rf"\1CURRENT_TIMESTAMP({column.size})", column.rest)
 
 
 def _wished(table: str, column: Column, wish: str, mode: Mode) -> Column:
@@ -238,7 +249,7 @@ def _short_enough(table: str, fitted: Sequence[_Fitted], others: Sequence[Column
     for shorten in (_tightest, _longtext):
         free = [place for place, one in enumerate(result) if _may_shrink(one)]
         for place in sorted(free, key=lambda place: -_width(result[place].column)):
-            if fixed + sum(_width(one.column) for one in result) < _ROW_BYTES:
+            if fixed + sum(_width(one.column) for one in result) < _ROOMY_BYTES:
                 return result
             result[place] = shorten(result[place])
     if any(one.changes for one in result) and fixed + sum(_width(one.column) for one in result) >= _ROW_BYTES:

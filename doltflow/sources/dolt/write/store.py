@@ -4,25 +4,24 @@ The work is done on a temporary branch and reaches the user's branch in one step
 together, a failure leaves nothing, and uncommitted changes of other tables stay as they are.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from doltflow.errors import BadValueError, DoltError
+from doltflow.errors import DoltError
 from doltflow.model.access import Mode
-from doltflow.model.quoting import quote
+from doltflow.model.quoting import literal, quote
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.refs import hash_of, hash_of_table
 from doltflow.sources.dolt.write.branch import branch_lock, check_clean, move, temporary_branch
 from doltflow.sources.dolt.write.existing import existing_columns
 from doltflow.sources.dolt.write.frame import PreparedFrame
+from doltflow.sources.dolt.write.references import check_references, unwatched
 from doltflow.sources.dolt.write.rows import fill
 from doltflow.sources.dolt.write.schema import plan
 
 _TRIES = 5
-_VIOLATION = re.compile(r"ForeignKey: (.*?),\s+Table: (.*?),\s+ReferencedTable: (.*?),")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +86,12 @@ def commit_writes(
                 check_clean(connection, branch, write.table)
             with temporary_branch(connection, branch, base) as temporary:
                 connection.use(temporary)
-                _undo(connection, undo, base)
+                _undo(connection, undo, base, {write.table for write in writes if write.mode == "replace"})
                 before = [hash_of_table(connection, write.table, temporary) for write in writes]
-                with _without_foreign_keys(connection):
+                with unwatched(connection):
                     for write in writes:
                         _apply(connection, write, load_folder)
+                check_references(connection, [write.table for write in writes], temporary, base)
                 commit = _commit(connection, message, author)
                 if move(connection, branch, base, commit):
                     return commit, [
@@ -107,9 +107,10 @@ def _stored(connection: Connection, write: Write, before: str | None, commit: st
     return StoredWrite(write.table, write.mode, write.frame.table.num_rows, changed)
 
 
-def _undo(connection: Connection, commits: Sequence[str], base: str) -> None:
+def _undo(connection: Connection, commits: Sequence[str], base: str, replaced: set[str]) -> None:
+    """Takes back what a failed attempt of the task committed, but for tables that this attempt replaces whole."""
     for commit in commits:
-        _revert(connection, commit)
+        _revert(connection, commit, replaced)
         # Dolt's revert drops a table that the commit made, but leaves that uncommitted.
         connection.rows("call dolt_add('-f', '-A')")
         connection.rows("call dolt_commit('--allow-empty', '-m', 'taken back')")
@@ -118,11 +119,13 @@ def _undo(connection: Connection, commits: Sequence[str], base: str) -> None:
         connection.rows("call dolt_add('-f', '-A')")
 
 
-def _revert(connection: Connection, commit: str) -> None:
+def _revert(connection: Connection, commit: str, replaced: set[str]) -> None:
     try:
         connection.rows("call dolt_revert(%s)", [commit])
     except DoltError as error:
         if "nothing to commit" in error.message:  # It changed nothing, or all that it did was to make a table.
+            return
+        if "conflict" in error.message and _take_back_rows(connection, commit, replaced):
             return
         why = "others have changed the same rows since" if "conflict" in error.message else error.message
         raise DoltError(
@@ -131,25 +134,30 @@ def _revert(connection: Connection, commit: str) -> None:
         ) from error
 
 
-@contextmanager
-def _without_foreign_keys(connection: Connection) -> Iterator[None]:
-    """Foreign keys are checked when all is written.
+def _take_back_rows(connection: Connection, commit: str, replaced: set[str]) -> bool:
+    """Removes the rows of tables that a commit made and that others have filled since.
 
-    Else rows that are replaced by themselves would be refused, or would take those of other tables with them.
+    Returns:
+        False, and nothing is changed, where the commit did more to a table than to make it.
     """
-    connection.rows("set foreign_key_checks = 0")
-    try:
-        yield
-        connection.rows("call dolt_verify_constraints()")
-    except DoltError as error:
-        if (broken := _VIOLATION.search(error.message)) is None:
-            raise
-        raise BadValueError(
-            f"The write breaks the foreign key `{broken[1]}`: a row of `{broken[2]}` refers to a row of `{broken[3]}` "
-            "that is not there."
-        ) from error
-    finally:
-        connection.rows("set foreign_key_checks = 1")
+    connection.rows("call dolt_reset('--hard')")  # The revert that failed may have left its conflicts.
+    parent = hash_of(connection, f"{commit}~1")
+    changed = connection.rows("select to_table_name, diff_type from dolt_diff_summary(%s, %s)", [parent, commit])
+    tables = {str(name): kind for name, kind in changed if name not in replaced}
+    keys = {table: _keys(connection, table) for table in tables}
+    if any(kind != "added" or not keys[table] for table, kind in tables.items()):
+        return False
+    for table, names in keys.items():
+        listed = ", ".join(map(quote, names))
+        source = f"dolt_diff({literal(parent)}, {literal(commit)}, {literal(table)})"
+        added = ", ".join(quote(f"to_{name}") for name in names)
+        connection.rows(f"delete from {quote(table)} where ({listed}) in (select {added} from {source})")
+    return True
+
+
+def _keys(connection: Connection, table: str) -> list[str]:
+    columns = existing_columns(connection, table) or []
+    return [column.name for column in columns if column.key is not None]
 
 
 def _apply(connection: Connection, write: Write, load_folder: Path | None) -> None:

@@ -1,0 +1,97 @@
+"""Foreign keys: not watched while a table is written, but kept in the end.
+
+Watched, rows that are replaced by themselves would be refused, or would take rows of other tables with them.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from doltflow.errors import BadValueError, DoltError, TableNotFoundError
+from doltflow.model.quoting import quote
+from doltflow.sources.dolt.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """A foreign key: columns of a table, and the columns of another table that must have their values."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+
+
+@contextmanager
+def unwatched(connection: Connection) -> Iterator[None]:
+    """Foreign keys are not looked at by the statements of this context."""
+    connection.rows("set foreign_key_checks = 0")
+    try:
+        yield
+    finally:
+        with suppress(DoltError):  # A lost connection has forgotten it.
+            connection.rows("set foreign_key_checks = 1")
+
+
+def check_references(connection: Connection, tables: Sequence[str], branch: str, base: str) -> None:
+    """Makes sure that the tables of a branch refer to no row that was there at a commit and is gone.
+
+    Raises:
+        BadValueError: One does, or refers to a row that never was there.
+    """
+    connection.use(branch)
+    for reference in _references(connection, tables):
+        connection.use(branch)
+        lost = _orphans(connection, reference)
+        if not lost:
+            continue
+        connection.use(base)  # What others broke is not ours to tell.
+        if len(lost) > len(_orphans(connection, reference)):
+            values = ", ".join(map(str, lost[0]))
+            raise BadValueError(
+                f"The write breaks the foreign key `{reference.name}`: `{reference.table}` "
+                f"({', '.join(reference.columns)}) refers to ({values}), which `{reference.parent}` does not have."
+            )
+    connection.use(branch)
+
+
+def _references(connection: Connection, tables: Sequence[str]) -> list[_Reference]:
+    written = {table.lower() for table in tables}
+    known = connection.rows(
+        "select constraint_name, table_name, referenced_table_name from information_schema.referential_constraints "
+        "where constraint_schema = database()"
+    )
+    ours = {(name, table) for name, table, parent in known if {table.lower(), str(parent).lower()} & written}
+    if not ours:
+        return []
+    rows = connection.rows(
+        "select constraint_name, table_name, column_name, referenced_table_name, referenced_column_name "
+        "from information_schema.key_column_usage "
+        "where table_schema = database() and referenced_table_name is not null order by ordinal_position"
+    )
+    return [
+        _Reference(
+            name,
+            table,
+            tuple(row[2] for row in rows if row[:2] == (name, table)),
+            next(row[3] for row in rows if row[:2] == (name, table)),
+            tuple(row[4] for row in rows if row[:2] == (name, table)),
+        )
+        for name, table in sorted(ours)
+    ]
+
+
+def _orphans(connection: Connection, reference: _Reference) -> list[tuple[object, ...]]:
+    """The values that the parent does not have, as many times as there are rows that refer to them."""
+    mine = [f"c.{quote(column)}" for column in reference.columns]
+    theirs = [f"p.{quote(column)}" for column in reference.parent_columns]
+    same = " and ".join(f"{left} = {right}" for left, right in zip(mine, theirs, strict=True))
+    given = " and ".join(f"{column} is not null" for column in mine)
+    try:
+        return connection.rows(
+            f"select {', '.join(mine)} from {quote(reference.table)} c left join {quote(reference.parent)} p on {same} "
+            f"where {given} and {theirs[0]} is null"
+        )
+    except TableNotFoundError:  # As the base may not have one of them yet.
+        return []
