@@ -341,7 +341,7 @@ def test_columns_and_rows_are_picked(session: Session) -> None:
     at = write(session, table, "picked", "insert", {})
     assert session.read("picked", at, ["V", "a b"], "id < 3").to_pydict() == {"v": [1.5, None], "a b": ["x", "y"]}
     with pytest.raises(
-        ColumnNotFoundError, match=r"`picked` of `db` has no column `w` at commit .* Did you mean|There is"
+        ColumnNotFoundError, match=r"`picked` of `db` has no column `w` at commit .* There is `a b`, `id`, `v`"
     ):
         session.read("picked", at, ["id", "w"])
     with pytest.raises(TableNotFoundError, match=r"`db` has no table `pick` at commit"):
