@@ -292,8 +292,8 @@ def test_named_levels_of_the_index_are_the_key(session: Session) -> None:
     assert columns_of(session, "medians")[-1] == "PRIMARY KEY (`state`,`code`)"
     assert written(session, frame.groupby("code")["price"].var(), "variance") == [("a", 2.0), ("b", None)]
     assert columns_of(session, "variance") == ["`code` varchar(255) NOT NULL", "`price` double", "PRIMARY KEY (`code`)"]
-    half = medians.set_axis(medians.index.set_names([None, "code"]))
-    assert written(session, half.iloc[1:], "half named") == [("a", 2.0), ("b", 1.0)]
+    half = medians.reset_index("state", drop=True).set_index(pd.Index([7, 8, 9]), append=True)
+    assert written(session, half.iloc[:2], "half named") == [("a", 4.0), ("b", 1.0)]
     assert written(session, medians, "asked", pks="price") == [("X", "b", 1.0), ("Y", "a", 2.0), ("X", "a", 4.0)]
     assert columns_of(session, "asked")[-1] == "PRIMARY KEY (`price`)"
 
@@ -304,6 +304,8 @@ def test_an_index_without_a_name_is_dropped(session: Session) -> None:
     assert columns_of(session, "unnamed") == ["`v` bigint"]
     assert sorted(written(session, pd.Series([1, 2]), "series")) == [(1,), (2,)]
     assert columns_of(session, "series") == ["`value` bigint"]
+    with pytest.raises(SchemaMismatchError, match="The frame's index has no name, and is not the number of a row"):
+        write(session, pd.DataFrame({"v": [1]}, index=["a"]), "unnamed")
 
 
 def test_times_with_a_zone_are_stored_as_instants_in_utc(session: Session) -> None:

@@ -333,6 +333,30 @@ def test_attempts_that_made_a_table_changed_a_schema_or_did_nothing(session: Ses
     assert len(session.commit(commit).parents) == 1
 
 
+def test_a_table_that_the_failed_attempt_made_and_others_have_filled(session: Session) -> None:
+    def fill(id_: int, v: str) -> Write:
+        return Write("shared", prepare(arrow(id=[id_], v=[v]), "id"), "update")
+
+    first, _ = session.commit_writes("main", [fill(1, "attempt 0")], "Run: Flow/1/step/2", AUTHOR)
+    session.commit_writes("main", [fill(2, "sibling")], "Run: Flow/1/step/3", AUTHOR)
+    second, _ = session.commit_writes("main", [fill(3, "attempt 1")], "Run: Flow/1/step/2", AUTHOR, [first])
+    assert rows_of(session, "shared") == [(2, "sibling"), (3, "attempt 1")]
+    third, _ = session.commit_writes("main", [fill(1, "attempt 2")], "m", AUTHOR, [second, first])
+    assert rows_of(session, "shared") == [(1, "attempt 2"), (2, "sibling")]
+    assert session.commit(third).parents == (second,)
+
+
+def test_rows_of_others_in_a_table_that_the_failed_attempt_made_are_kept(session: Session) -> None:
+    made = write(session, arrow(id=[1, 2], v=["attempt 0", "attempt 0"]), "kept rows", "id").commit
+    write(session, arrow(id=[1], v=["sibling"]), "kept rows", mode="update")
+    heads = session.branches()
+    with pytest.raises(DoltError, match="cannot be taken back: others have changed the same rows since"):
+        write(session, arrow(id=[2], v=["attempt 1"]), "kept rows", mode="update", undo=[made])
+    assert (session.branches(), rows_of(session, "kept rows")) == (heads, [(1, "sibling"), (2, "attempt 0")])
+    write(session, arrow(id=[2], v=["attempt 1"]), "kept rows", undo=[made])
+    assert rows_of(session, "kept rows") == [(2, "attempt 1")]
+
+
 def test_three_attempts(session: Session) -> None:
     write(session, arrow(id=[1], v=[0]), "thrice", "id")
     made: list[str] = []

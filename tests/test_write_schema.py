@@ -302,11 +302,12 @@ def test_types_override(session: Session) -> None:
 
 
 def test_types_never_narrow(session: Session) -> None:
-    write(session, arrow(id=[1], v=[10**6], s=["x"]), "kept wide", "id", types={"s": "varchar(100)"})
-    narrow = {"v": "smallint", "s": "varchar(10)"}
+    wide = {"s": "varchar(100)", "u": "int unsigned"}
+    write(session, arrow(id=[1], v=[10**6], s=["x"], u=[2**31]), "kept wide", "id", types=wide)
+    narrow = {"v": "smallint", "s": "varchar(10)", "u": "smallint unsigned"}
     for mode in ("update", "append", "replace"):
-        write(session, arrow(id=[2], v=[1], s=["y"]), "kept wide", mode=mode, types=narrow)
-        assert columns_of(session, "kept wide")[1:3] == ["`v` bigint", "`s` varchar(100)"]
+        write(session, arrow(id=[2], v=[1], s=["y"], u=[1]), "kept wide", mode=mode, types=narrow)
+        assert columns_of(session, "kept wide")[1:4] == ["`v` bigint", "`s` varchar(100)", "`u` int unsigned"]
         sql(session, "delete from `kept wide` where id = 2", "call dolt_commit('--allow-empty', '-am', 'x')")
 
 
@@ -374,6 +375,7 @@ WIDER: dict[str, tuple[str, pa.Array, str]] = {
     "int": ("int", pa.array([2**31]), "bigint"),
     "int from floats": ("int", pa.array([2.0**31]), "bigint"),
     "int from decimals": ("int", pa.array([Decimal(2**31)]), "bigint"),
+    "small unsigned": ("tinyint unsigned", pa.array([300]), "smallint unsigned"),
     "unsigned": ("int unsigned", pa.array([2**32]), "bigint unsigned"),
     "unsigned to signed": ("int unsigned", pa.array([-1]), "bigint"),
     "signed to unsigned": ("bigint unsigned", pa.array([2**64 - 1], pa.uint64()), "bigint unsigned"),

@@ -26,7 +26,7 @@ from doltflow.errors import DatabaseLockedError, DoltError, SettingsError
 from doltflow.sources.dolt.program import find_dolt
 
 _LOCAL_USER = "__dolt_local_user__"
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 30.0
 _READY_SECONDS = 10.0
 _CONFIG = """\
 log_level: error
@@ -334,6 +334,7 @@ def _stop(folder: Path, runtime: Path) -> None:
         if time.monotonic() > deadline:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+            (folder / ".dolt" / "sql-server.info").unlink(missing_ok=True)
             break
         time.sleep(0.001)
     (runtime / "pid").unlink(missing_ok=True)

@@ -23,16 +23,16 @@ def main(runtime: str, folder: str, program: str, pid: str) -> None:
         if not note.exists() or note.read_text() != pid:
             return
         # The note is there, so nobody has ended the server in order, be it ready or still starting.
-        stop(int(pid))
+        stop(int(pid), Path(folder) / ".dolt" / "sql-server.info")
         remove_temporary_branches(program, folder)
         for file in (Path(folder) / ".dolt" / "temptf").glob("doltflow-*.tsv"):
             file.unlink(missing_ok=True)
         note.unlink(missing_ok=True)
 
 
-def stop(pid: int) -> None:
-    """Ends a server and waits until it is gone; one that does not go, or that nobody reaps, not for long."""
-    deadline = time.monotonic() + 3
+def stop(pid: int, info: Path) -> None:
+    """Ends a server and waits until it is gone; one that does not go is killed, and its note removed for it."""
+    deadline = time.monotonic() + 30
     try:
         os.kill(pid, signal.SIGTERM)
         while time.monotonic() < deadline:
@@ -41,6 +41,7 @@ def stop(pid: int) -> None:
     except ProcessLookupError:
         return
     os.kill(pid, signal.SIGKILL)
+    info.unlink(missing_ok=True)
 
 
 def remove_temporary_branches(program: str, folder: str) -> None:

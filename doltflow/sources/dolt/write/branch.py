@@ -14,6 +14,7 @@ from doltflow.sources.dolt.server import lock_timeout
 from doltflow.sources.dolt.supervisor import TEMPORARY
 
 _RENAMED = " -> "
+_FREED_SECONDS = 10  # In which the lock of a statement that was cut off is free; else another writer has it.
 _FOREIGN_KEY = re.compile(r"^\s*CONSTRAINT .* FOREIGN KEY .*?,?$", re.MULTILINE)
 
 
@@ -54,10 +55,6 @@ def _dirty(branch: str, table: str) -> DirtyTableError:
         f"The table `{table}` has uncommitted changes on the branch `{branch}`, so it was not written.",
         "Commit them (`dolt commit`) or drop them (`dolt checkout TABLE`), or write to another branch.",
     )
-
-
-_FREED_SECONDS = 10
-"""How long the lock of a statement that was cut off may take to be free; else another writer has it."""
 
 
 @contextmanager

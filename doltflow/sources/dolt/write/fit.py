@@ -257,6 +257,7 @@ def _decimals(array: pa.ChunkedArray, scale: int) -> pa.Array:
 def _fit_float(array: pa.ChunkedArray, column: Column, json: bool) -> _Needs:
     kind, t = array.type, pa.types
     if t.is_floating(kind):
+        # A short text for 32 bits may be another number of 64, and the greatest one is out of Dolt's range.
         values = array.cast(pa.float64())
     elif t.is_integer(kind):
         low, high = _extremes(array)

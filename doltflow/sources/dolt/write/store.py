@@ -138,7 +138,8 @@ def _take_back_rows(connection: Connection, commit: str, replaced: set[str]) -> 
     """Removes the rows of tables that a commit made and that others have filled since.
 
     Returns:
-        False, and nothing is changed, where the commit did more to a table than to make it.
+        False, and nothing is changed, where the commit did more to a table than to make it, or others have changed its
+        rows.
     """
     connection.rows("call dolt_reset('--hard')")  # The revert that failed may have left its conflicts.
     parent = hash_of(connection, f"{commit}~1")
@@ -147,12 +148,21 @@ def _take_back_rows(connection: Connection, commit: str, replaced: set[str]) -> 
     keys = {table: _keys(connection, table) for table in tables}
     if any(kind != "added" or not keys[table] for table, kind in tables.items()):
         return False
+    now = hash_of(connection, "HEAD")
+    if any(_rows_differ(connection, table, commit, now) for table in tables):
+        return False
     for table, names in keys.items():
         listed = ", ".join(map(quote, names))
         source = f"dolt_diff({literal(parent)}, {literal(commit)}, {literal(table)})"
         added = ", ".join(quote(f"to_{name}") for name in names)
         connection.rows(f"delete from {quote(table)} where ({listed}) in (select {added} from {source})")
     return True
+
+
+def _rows_differ(connection: Connection, table: str, commit: str, later: str) -> bool:
+    """Whether a row that a table had at a commit is another one, or gone, at a later commit."""
+    source = f"dolt_diff({literal(commit)}, {literal(later)}, {literal(table)})"
+    return bool(connection.rows(f"select 1 from {source} where diff_type <> 'added' limit 1"))
 
 
 def _keys(connection: Connection, table: str) -> list[str]:

@@ -32,9 +32,6 @@ def sql_text(array: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
         return array.cast(pa.int8()).cast(pa.string())
     if t.is_duration(kind):
         return _texts(None if value is None else _span(value) for value in array.cast(pa.int64()).to_pylist())
-    if t.is_float32(kind):
-        # A short text for 32 bits may be another number of 64, and the greatest one is out of Dolt's range.
-        return array.cast(pa.float64()).cast(pa.string())
     return array.cast(pa.string())
 
 

@@ -38,11 +38,11 @@ def _integer(column: Column, wanted: Column) -> str | None:
     if low <= bottom and top <= high:
         # TINYINT(1) is BOOLEAN: only what is one itself leaves it one.
         return column.type if wanted.boolean or not column.boolean else "tinyint"
-    for suffix in ("", " unsigned"):
-        for base in INTEGERS:
-            floor, ceiling = integer_range(Column("", base + suffix))
-            if floor <= min(low, bottom) and max(high, top) <= ceiling:
-                return base + suffix
+    suffix = " unsigned" if column.unsigned and wanted.unsigned else ""
+    for base in INTEGERS:
+        floor, ceiling = integer_range(Column("", base + suffix))
+        if floor <= min(low, bottom) and max(high, top) <= ceiling:
+            return base + suffix
     return None
 
 
