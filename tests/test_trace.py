@@ -732,6 +732,12 @@ def test_what_a_step_or_a_task_did(pipeline: Pipeline) -> None:
     assert show(f"{run}/think").resolved == ()
 
 
+def test_the_latest_run_of_a_flow_whose_runs_failed(copied: Pipeline) -> None:
+    shutil.rmtree(copied.world.folder / ".metaflow" / copied.runs["variances"].pathspec)
+    with pytest.raises(RunNotFoundError, match="`TraceVariances` has no successful run that is no rerun"):
+        trace("TraceVariances/latest")
+
+
 # How runs end
 
 
@@ -774,6 +780,20 @@ def test_how_a_run_ended(
 def test_a_run_that_runs_is_told_apart(states: tuple[World, dict[str, str]]) -> None:
     _, printed = states
     assert "status: running" in printed["asking"]
+
+
+def test_a_run_between_two_attempts_of_a_task_has_not_failed(
+    forks: Forks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(forks.world.folder, tmp_path / "between")
+    monkeypatch.chdir(tmp_path / "between")
+    run = tmp_path / "between" / ".metaflow" / forks.failed.pathspec
+    shutil.rmtree(run / "join")
+    for file in (run / "work" / "3").glob("1.*"):
+        file.unlink()
+    (found,) = [found for found in runs().runs if found.pathspec == forks.failed.pathspec]
+    assert found.status in ("running", "unknown")
+    assert found.finished is None
 
 
 def test_a_run_of_which_nothing_was_heard_for_a_moment_counts_as_running(

@@ -416,6 +416,15 @@ def test_what_a_write_left_in_a_table_leads_to_who_had_put_it_there(two: tuple[P
     assert "rows" not in kept
 
 
+def test_what_a_task_left_of_its_own_in_a_table_was_not_read(two: tuple[Path, Path]) -> None:
+    before = head(two[1])
+    run_commit(two[1], "Flow/5/s/1", "doubled", 5, mode="append")
+    last = run_commit(two[1], "Flow/5/s/1", "doubled", 6, mode="append")
+    graph = trace("doubled", depth=2).graph
+    assert set(graph) == {f"target/doubled@{last}", "Flow/5", f"target/doubled@{before}"}
+    assert "own_reads" not in graph.nodes["Flow/5"]
+
+
 def test_what_a_second_attempt_left_in_a_table_is_not_what_the_first_one_had_put_there(two: tuple[Path, Path]) -> None:
     before = head(two[1])
     run_commit(two[1], "Flow/5/s/1", "doubled", 5, mode="append")
@@ -426,6 +435,16 @@ def test_what_a_second_attempt_left_in_a_table_is_not_what_the_first_one_had_put
         "Flow/5",
         f"target/doubled@{before}",
     }
+
+
+def test_a_read_that_two_commits_of_a_run_list_counts_for_both_steps(two: tuple[Path, Path]) -> None:
+    source, target = two
+    read = ReadTrailer("source", head(source), ("numbers",), "main")
+    run_commit(target, "Flow/4/first/1", "one", 1, read)
+    run_commit(target, "Flow/4/second/2", "other", 1, read)
+    graph = trace("other", zoom="step").graph
+    assert (f"source/numbers@{head(source)}", "Flow/4/second") in edges(graph)
+    assert len(trace("Flow/4").graph.edges[f"source/numbers@{head(source)}", "Flow/4"]["accesses"]) == 1
 
 
 def test_a_rerun_is_not_the_latest_run(two: tuple[Path, Path]) -> None:

@@ -285,6 +285,13 @@ def test_infinity_is_named_by_row(values: pd.Series, row: str) -> None:
         prepare(pd.DataFrame({"v": values}))
 
 
+def test_an_index_without_a_name_that_is_no_row_number_is_refused(session: Session) -> None:
+    frame = pd.DataFrame({"v": [1, 2]}, index=["x", "y"])
+    with pytest.raises(SchemaMismatchError, match="The frame's index has no name"):
+        write(session, frame, "unnamed")
+    assert "unnamed" not in session.tables("main")
+
+
 def test_named_levels_of_the_index_are_the_key(session: Session) -> None:
     frame = pd.DataFrame({"code": ["b", "a", "a"], "state": ["X", "Y", "X"], "price": [1.0, 2.0, 4.0]})
     medians = frame.groupby(["state", "code"]).median()
@@ -300,12 +307,12 @@ def test_named_levels_of_the_index_are_the_key(session: Session) -> None:
 
 def test_an_index_without_a_name_is_dropped(session: Session) -> None:
     frame = pd.DataFrame({"v": [1, 2, 3]})
-    assert sorted(written(session, frame[frame["v"] > 1], "unnamed")) == [(2,), (3,)]
-    assert columns_of(session, "unnamed") == ["`v` bigint"]
+    assert sorted(written(session, frame[frame["v"] > 1], "row numbers")) == [(2,), (3,)]
+    assert columns_of(session, "row numbers") == ["`v` bigint"]
     assert sorted(written(session, pd.Series([1, 2]), "series")) == [(1,), (2,)]
     assert columns_of(session, "series") == ["`value` bigint"]
     with pytest.raises(SchemaMismatchError, match="The frame's index has no name, and is not the number of a row"):
-        write(session, pd.DataFrame({"v": [1]}, index=["a"]), "unnamed")
+        write(session, pd.DataFrame({"v": [1]}, index=["a"]), "row numbers")
 
 
 def test_times_with_a_zone_are_stored_as_instants_in_utc(session: Session) -> None:

@@ -388,6 +388,17 @@ def test_what_others_have_changed_since_cannot_be_taken_back(session: Session) -
     assert (session.branches(), rows_of(session, "contested")) == (heads, [(1, 2)])
 
 
+@pytest.mark.parametrize("more", [[], ["drop table dropped"]])
+def test_what_is_uncommitted_is_not_taken_back(folder: Path, more: list[str]) -> None:
+    with Database.at(folder).open() as session:
+        first = write(session, arrow(id=[1]), "staged", mode="append").commit
+        sql(session, "insert into staged values (2)", *more)
+        before, heads = uncommitted(session), session.branches()
+        with pytest.raises(DirtyTableError, match="`staged` has uncommitted changes on the branch `main`"):
+            write(session, arrow(id=[2], v=[2]), "target", mode="append", undo=[first])
+        assert (uncommitted(session), session.branches()) == (before, heads)
+
+
 # Beside others
 
 

@@ -2,6 +2,7 @@
 
 Only what cannot be explained otherwise is named: a failed attempt's commits, a task that was killed before its artifact
 was stored and an artifact that cannot be read leave one record with less than the other, and that is no contradiction.
+So a commit is compared where its very task and attempt has an artifact: that one knows all that was read before it.
 """
 
 from collections.abc import Iterator
@@ -30,7 +31,6 @@ class _Comparison:
 
     def __init__(self, records: RunRecords) -> None:
         self._run = records.run.pathspec
-        self._is_whole = records.is_whole
         self._attempts = {task.pathspec: task.attempt for task in records.artifacts.tasks}
         self._reads: set[_Fact] = set()
         self._reads_of: dict[tuple[str, int], list[Access]] = {}
@@ -54,9 +54,8 @@ class _Comparison:
         yield from self._of_writes(commit, run, this)
 
     def _of_reads(self, commit: Commit, run: RunCommit, listed: set[_Fact], this: str) -> Iterator[str]:
-        if self._is_whole:
-            for fact in sorted(listed - self._reads, key=str):
-                yield f"{self._said(fact)}, says {this}; no artifact says so."
+        for fact in sorted(listed - self._reads, key=str):
+            yield f"{self._said(fact)}, says {this}; no artifact says so."
         written = self._writes_of.get(commit.hash, ())
         # What was read after the last write may have been read after the commit, too.
         last = max((access.timestamp or 0.0 for access in written), default=0.0)
@@ -68,9 +67,8 @@ class _Comparison:
     def _of_writes(self, commit: Commit, run: RunCommit, this: str) -> Iterator[str]:
         told = {table: access for access in self._writes_of.get(commit.hash, ()) for table in access.tables or ()}
         listed = {write.table for write in run.writes}
-        if self._is_whole:
-            for table in sorted(listed - set(told)):
-                yield f"{run.pathspec} wrote `{table}`, says {this}; no artifact says so."
+        for table in sorted(listed - set(told)):
+            yield f"{run.pathspec} wrote `{table}`, says {this}; no artifact says so."
         for table in sorted(set(told) - listed):
             yield f"{told[table].pathspec} wrote `{table}`, says its artifact; {this} does not say so."
 

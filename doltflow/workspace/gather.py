@@ -107,7 +107,8 @@ class _Walk:
         if commit is None or commit.run is None or commit.hash != access.commit:
             return None
         before = self._before(item.version, commit)
-        while before is not None and self._is_failed_attempt(before, commit.run):
+        while before is not None and self._is_by_task(before, commit.run):
+            # What it put there itself is nothing that it found, least of all what a failed attempt of it put there.
             before = self._before(before, self.commits[before.database, before.commit])
         if before is None:
             return None
@@ -118,11 +119,9 @@ class _Walk:
         """The version of a table that a commit found, where it was there."""
         return self.workspace.version(version.database, version.table, commit.parents[0]) if commit.parents else None
 
-    def _is_failed_attempt(self, version: TableVersion, run: RunCommit) -> bool:
-        """Whether a version was made by an earlier attempt of a task, which the task has taken back."""
+    def _is_by_task(self, version: TableVersion, run: RunCommit) -> bool:
         commit = self._commit(version)
-        made = commit.run if commit is not None else None
-        return made is not None and made.pathspec == run.pathspec and made.attempt < run.attempt
+        return commit is not None and commit.run is not None and commit.run.pathspec == run.pathspec
 
     def _run(self, pathspec: Pathspec) -> None:
         if pathspec.run in self.runs:

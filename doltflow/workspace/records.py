@@ -24,7 +24,6 @@ class RunRecords:
     Attributes:
         run: The run; its accesses are the union of both records.
         artifacts: What the artifacts say, as they say it.
-        is_whole: Whether every artifact could be read.
         commits: The commits that the run made, oldest first.
         inherited: Reads that a commit lists beside those of its own task, with the pathspec of its task, where no
             artifact tells which task made them.
@@ -32,7 +31,6 @@ class RunRecords:
 
     run: Run
     artifacts: Record
-    is_whole: bool
     commits: tuple[Commit, ...]
     inherited: tuple[tuple[Access, str], ...]
 
@@ -45,7 +43,6 @@ class _Told:
     record: Record = field(default_factory=Record)
     accesses: list[Access] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
-    is_whole: bool = True
 
 
 def read_run(workspace: Workspace, pathspec: Pathspec, *, edges: bool = False) -> RunRecords:
@@ -68,7 +65,7 @@ def read_run(workspace: Workspace, pathspec: Pathspec, *, edges: bool = False) -
     accesses, inherited = _joined(workspace, told, _counting(commits, told.attempts))
     run = told.run or _run_of_commits(pathspec, commits)
     run = replace(run, accesses=accesses, tasks=told.record.tasks)
-    return RunRecords(run, told.record, told.is_whole, tuple(commits), inherited)
+    return RunRecords(run, told.record, tuple(commits), inherited)
 
 
 def _run_of_commits(pathspec: Pathspec, commits: list[Commit]) -> Run:
@@ -90,7 +87,7 @@ def _from_store(workspace: Workspace, run: Pathspec, edges: bool) -> _Told:
     except RunNotFoundError:
         return _Told()
     if answer is None:
-        return _Told(is_whole=False)
+        return _Told()
     told = _Told(answer[1])
     _read_artifacts(workspace, run, answer[0], told)
     return told
@@ -108,7 +105,6 @@ def _read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun, told
                 records[key] = decode_artifact(task.value(ARTIFACT), tables_of=tables_of)
         except RecordError as error:
             workspace.warn(f"{task.pathspec}: {error.message}")
-            told.is_whole = False
             continue
         own |= dict.fromkeys(_of_run(records[key].accesses, task, run))
     told.record = merge_records(records.values())

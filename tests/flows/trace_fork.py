@@ -36,6 +36,8 @@ class TraceFork(FlowSpec):
         with self.open() as dolt:
             frame = dolt.read("out_x")
             dolt.write(frame.assign(v=frame["v"] + dolt.read("out_y")["v"]), "total", pks="id")
+        with self.open() as dolt:
+            self.total = int(dolt.read("total", as_key="after the commit")["v"][0])
         self.next(self.end)
 
     @step

@@ -121,7 +121,7 @@ def _from_pandas(frame: Any) -> _Columns:
     index = [str(name) for name in frame.index.names if name is not None]
     if clash := [name for name in index if name in map(str, frame.columns)]:
         raise SchemaMismatchError(f"{listed(clash)} is both an index level and a column of the frame.")
-    if any(level.name is None and level.dtype.kind not in "iu" for level in _levels(frame.index)):
+    if not index and len(frame) and any(level.dtype.kind not in "iu" for level in _levels(frame.index)):
         raise SchemaMismatchError(
             "The frame's index has no name, and is not the number of a row.",
             "Name it (`frame.index.name = ...`) to make it a column, or drop it (`frame.reset_index(drop=True)`).",

@@ -35,9 +35,6 @@ def widened(column: Column, other: str) -> str | None:
 
 def _integer(column: Column, wanted: Column) -> str | None:
     (low, high), (bottom, top) = integer_range(column), integer_range(wanted)
-    if low <= bottom and top <= high:
-        # TINYINT(1) is BOOLEAN: only what is one itself leaves it one.
-        return column.type if wanted.boolean or not column.boolean else "tinyint"
     suffix = " unsigned" if column.unsigned and wanted.unsigned else ""
     for base in INTEGERS:
         floor, ceiling = integer_range(Column("", base + suffix))
