@@ -20,7 +20,7 @@ from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection, Field, Stream
 from doltflow.sources.dolt.types import bulk_safe, column_type, decimal_type, field_type, is_bit, is_time
 
-BULK_ROWS = 4_000
+BULK_ROWS = 1_000
 _BATCH = 20_000
 _MICROSECONDS_A_DAY = 86_400_000_000
 
