@@ -1,6 +1,5 @@
 """Writes that wait for the end of a context, to become one commit."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
@@ -53,7 +52,7 @@ class Writer:
             branch = self._place.pin(session).branch
             waiting = {pending.write.table.casefold(): pending.write.table for pending in self._pending}
             name = waiting.get(table.casefold()) or _spelled(session, table, branch)
-            write = Write(name, prepare(_own(df), pks), mode, tuple((types or {}).items()))
+            write = Write(name, prepare(df, pks), mode, tuple((types or {}).items()))
             if table.casefold() not in waiting:  # Else the table is going to be another one than it is now.
                 session.check_write(write, branch)
             access = self._journal.access(
@@ -110,12 +109,6 @@ class Writer:
     def clear(self) -> None:
         """Forgets what waits."""
         self._pending.clear()
-
-
-def _own(df: Any) -> Any:
-    """A frame that does not change when the user's does: Arrow shares NumPy's memory where it can."""
-    pandas = sys.modules.get("pandas")
-    return df.copy() if pandas is not None and isinstance(df, pandas.DataFrame) else df
 
 
 def _spelled(session: Session, table: str, branch: str) -> str:
