@@ -600,15 +600,3 @@ def test_a_view_is_no_table(session: Session) -> None:
     sql(session, "create view sight as select 1 as id", "call dolt_commit('-Am', 'x')")
     with pytest.raises(SchemaMismatchError, match="`sight` is a view, and only tables can be written"):
         write(session, arrow(id=[1]), "sight")
-
-
-def test_triggers_write_no_other_table(session: Session) -> None:
-    sql(
-        session,
-        "create table seen (id int primary key)",
-        "create table watched (id int primary key)",
-        "create trigger watch after insert on watched for each row insert into seen values (new.id)",
-        "call dolt_commit('-Am', 'x')",
-    )
-    write(session, arrow(id=[1]), "watched")
-    assert (rows_of(session, "watched"), rows_of(session, "seen")) == ([(1,)], [])

@@ -15,7 +15,8 @@ from doltflow.sources.dolt.write import StoredWrite, Write, prepare, rows
 
 AUTHOR = "Bea <bea@example.com>"
 NEVER, ALWAYS = 10**9, 0
-PATHS = {"insert": NEVER, "load": ALWAYS}
+PATHS = {"insert": (NEVER, NEVER), "load": (ALWAYS, NEVER), "halves": (ALWAYS, ALWAYS)}
+"""From how many rows on they are loaded, and loaded in halves."""
 
 
 @contextmanager
@@ -59,7 +60,8 @@ def write(
     session.check_write(one, branch)
     with pytest.MonkeyPatch.context() as patch:
         if path is not None:
-            patch.setattr(rows, "LOAD_ROWS", PATHS[path])
+            patch.setattr(rows, "LOAD_ROWS", PATHS[path][0])
+            patch.setattr(rows, "HALVES_ROWS", PATHS[path][1])
         return Done(*session.commit_writes(branch, [one], message, AUTHOR, undo))
 
 

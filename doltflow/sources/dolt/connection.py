@@ -1,8 +1,9 @@
 """One connection to a Dolt server; the only module that uses the MySQL driver. Foreign errors are translated here."""
 
 import re
+import socket
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -66,6 +67,20 @@ class Connection:
         """Closes the connection; what was not committed is rolled back."""
         if self._raw.open:
             self._raw.close()
+
+    def abort(self) -> None:
+        """Ends the connection under a statement that another thread waits for."""
+        with suppress(OSError):
+            self._raw._sock.shutdown(socket.SHUT_RDWR)
+
+    def beside(self) -> "Connection":
+        """Another connection to the same database, at its default branch."""
+        return Connection(self._endpoint, self.database)
+
+    @property
+    def revision(self) -> str:
+        """The name of the database at the revision that is used."""
+        return self._revision or self.database
 
     def reconnect(self) -> None:
         """Connects anew after the connection was lost or interrupted."""

@@ -21,6 +21,7 @@ from doltflow.sources.dolt.connection import Connection, Field, Stream
 from doltflow.sources.dolt.types import bulk_safe, column_type, decimal_type, field_type, is_bit, is_time
 
 BULK_ROWS = 1_000
+_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _BATCH = 20_000
 _MICROSECONDS_A_DAY = 86_400_000_000
 
@@ -42,12 +43,18 @@ def fetch_table(connection: Connection, source: str, columns: Sequence[Column], 
         BadValueError: A date is none, such as 0000-00-00.
     """
 
-    def bulk(_: Sequence[Field]) -> str | None:
+    def bulk(_: Sequence[Field]) -> Sequence[str]:
         if any(column.base == "time" for column in columns):  # Dolt cannot turn a TIME into text.
-            return None
-        return _select(source, [_readable(column, bulk=True) for column in columns], rest)
+            return ()
+        halves = [rest] if key is None else _halves(connection, source, columns[key].name)
+        return [_select(source, [_readable(column, bulk=True) for column in columns], half) for half in halves]
 
+    # Only such a key does not depend on what else it is compared by: a collation, digits after the point.
+    keys = [place for place, column in enumerate(columns) if column.key == 0 and column.base in _INTEGERS]
+    key = keys[0] if keys and not rest else None
     table, _ = _fetch(connection, _select(source, [_readable(c, bulk=False) for c in columns], rest), bulk)
+    if key is not None:
+        table = _in_order(table, key)
     arrays = [_finish_column(array, column) for array, column in zip(table.columns, columns, strict=True)]
     return pa.Table.from_arrays(arrays, names=[column.name for column in columns])
 
@@ -59,8 +66,8 @@ def fetch_query(connection: Connection, query: str) -> pa.Table:
         BadValueError: A date is none, such as 0000-00-00.
     """
 
-    def bulk(fields: Sequence[Field]) -> str | None:
-        return query if all(bulk_safe(field) for field in fields) else None
+    def bulk(fields: Sequence[Field]) -> Sequence[str]:
+        return [query] if all(bulk_safe(field) for field in fields) else ()
 
     table, fields = _fetch(connection, query, bulk)
     arrays = [_finish_field(array, field) for array, field in zip(table.columns, fields, strict=True)]
@@ -78,8 +85,23 @@ def _readable(column: Column, *, bulk: bool) -> str:
     return name
 
 
+def _halves(connection: Connection, source: str, key: str) -> list[str]:
+    """WHERE clauses that part a table in two, so that two of the server's threads can read it."""
+    name = quote(key)
+    ends = [connection.value(f"select {name} from {source} order by {name} {way} limit 1") for way in ("asc", "desc")]
+    middle = sum(map(int, ends)) // 2
+    return [f"WHERE {name} <= {middle}", f"WHERE {name} > {middle}"]
+
+
+def _in_order(table: pa.Table, key: int) -> pa.Table:
+    """The batches in the order of the key; within each the rows are."""
+    batches = [batch for batch in table.to_batches() if batch.num_rows]
+    ordered = sorted(batches, key=lambda batch: int(batch.column(key)[0].as_py()))
+    return pa.Table.from_batches(ordered, table.schema)
+
+
 def _fetch(
-    connection: Connection, query: str, bulk: Callable[[Sequence[Field]], str | None]
+    connection: Connection, query: str, bulk: Callable[[Sequence[Field]], Sequence[str]]
 ) -> tuple[pa.Table, list[Field]]:
     with connection.stream(query) as stream:
         fields = stream.fields()
@@ -88,11 +110,11 @@ def _fetch(
                 f"The column `{bit}` of the query is a BIT, which cannot be read.", f"Select `CAST({bit} AS UNSIGNED)`."
             )
         rows = stream.take(BULK_ROWS)
-        bulk_query = bulk(fields) if len(rows) == BULK_ROWS else None
-        if bulk_query is None:
+        parts = bulk(fields) if len(rows) == BULK_ROWS else ()
+        if not parts:
             return _read(stream, fields, rows), fields
         stream.abandon()
-    table = _bulk(connection, bulk_query)
+    table = _bulk(connection, parts)
     if table is None:
         with connection.stream(query) as stream:
             table = _read(stream, fields, [])
@@ -116,12 +138,15 @@ def _batch(rows: Sequence[Sequence[object]], fields: Sequence[Field]) -> pa.Tabl
     return pa.Table.from_arrays(arrays, names=[str(number) for number in range(len(fields))])
 
 
-def _bulk(connection: Connection, query: str) -> pa.Table | None:
-    """The result by the bulk reader; None where it cannot read it, such as dates before the year 1000."""
+def _bulk(connection: Connection, parts: Sequence[str]) -> pa.Table | None:
+    """The results of queries, batches of all in any order; None where the bulk reader cannot read them.
+
+    As it cannot dates before the year 1000.
+    """
     import connectorx  # 0.1 s to import, so only where it pays
 
     try:
-        return connectorx.read_sql(connection.url(), query, return_type="arrow")
+        return connectorx.read_sql(connection.url(), list(parts), return_type="arrow")
     except BaseException as error:
         # Its panics are no `Exception`.
         if isinstance(error, RuntimeError) or type(error).__name__ == "PanicException":

@@ -93,13 +93,17 @@ def find_table(connection: Connection, table: str, commit: str, database: str) -
 def table_columns(connection: Connection, table: str) -> list[Column] | None:
     """The columns of a table at the connection's revision, in order; None where there is no such table.
 
-    Their names, types and whether they may be NULL: what a read needs.
+    Their names, types, whether they may be NULL, and the place in the key where that is one column: what a read needs.
     """
     try:
         rows = connection.rows(f"show columns from {quote(table)}")
     except TableNotFoundError:
         return None
-    return [Column(str(row[0]), _COLLATED.sub("", str(row[1])), row[2] == "YES") for row in rows]
+    single = sum(row[3] == "PRI" for row in rows) == 1
+    return [
+        Column(str(row[0]), _COLLATED.sub("", str(row[1])), row[2] == "YES", 0 if single and row[3] == "PRI" else None)
+        for row in rows
+    ]
 
 
 def hash_of_table(connection: Connection, table: str, commit: str) -> str | None:

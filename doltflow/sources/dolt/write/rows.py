@@ -14,6 +14,7 @@ from doltflow.model.quoting import literal, quote
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.write.frame import listed
+from doltflow.sources.dolt.write.halves import HALVES_ROWS, can_be_halved, put_in_halves
 from doltflow.sources.dolt.write.schema import Plan
 from doltflow.sources.dolt.write.values import expression, loads_as_text, sql_text, unloadable, write_lines
 
@@ -33,14 +34,31 @@ def fill(connection: Connection, made: Plan, mode: Mode, load_folder: Path | Non
         BadValueError: The table does not take a row.
     """
     values = _sorted(made)
+    if load_folder is not None and _has_triggers(connection, made.table):
+        load_folder = None  # Dolt's bulk load does not fire them.
     if made.joins:
         _join(connection, made, values, load_folder)
         return
+    verb = "replace" if mode == "update" else "insert"
     connection.rows("start transaction")
     if mode == "replace":
         connection.rows(f"delete from {quote(made.table)}")
-    _put(connection, "replace" if mode == "update" else "insert", made.table, made.columns, values, load_folder)
+    if load_folder is not None and values.num_rows > HALVES_ROWS and can_be_halved(connection, made):
+        connection.rows("commit")
+        middle = values.num_rows // 2
+
+        def put(on: Connection, second: bool) -> None:
+            half = values.slice(middle) if second else values.slice(0, middle)
+            _put(on, verb, made.table, made.columns, half, load_folder)
+
+        put_in_halves(connection, put)
+        return
+    _put(connection, verb, made.table, made.columns, values, load_folder)
     connection.rows("commit")
+
+
+def _has_triggers(connection: Connection, table: str) -> bool:
+    return any(str(row[2]).lower() == table.lower() for row in connection.rows("show triggers"))
 
 
 def _sorted(made: Plan) -> pa.Table:

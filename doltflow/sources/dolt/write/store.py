@@ -180,8 +180,6 @@ def _apply(connection: Connection, write: Write, load_folder: Path | None) -> No
         for statement in made.statements:
             connection.rows(statement)
         fill(connection, made, write.mode, load_folder)
-    # By force: a table that `dolt_ignore` names is written all the same, as it was asked for.
-    connection.rows("call dolt_add('-f', '--', %s)", [write.table])
 
 
 @contextmanager
@@ -196,4 +194,6 @@ def _named(table: str) -> Iterator[None]:
 
 
 def _commit(connection: Connection, message: str, author: str) -> str:
+    # All that differs on a branch of our own was asked for, be it by a trigger; a table that `dolt_ignore` names, too.
+    connection.rows("call dolt_add('-f', '-A')")
     return str(connection.value("call dolt_commit('--allow-empty', '-m', %s, '--author', %s)", [message, author]))
