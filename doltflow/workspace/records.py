@@ -182,7 +182,9 @@ def _joined(
     for commit in commits:
         for access in (_placed(workspace, access) for access in _told_by(workspace, commit, written)):
             for fact in facts_of(access) - told_before:
-                if fact not in first:
+                if access.kind == "write":  # A commit may write a table twice, and both count.
+                    accesses.append(access)
+                elif fact not in first:
                     first[fact] = access
                 elif first[fact].pathspec != access.pathspec:
                     inherited.append((first[fact], access.pathspec))
