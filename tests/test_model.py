@@ -83,6 +83,11 @@ accesses = st.builds(
     config_id=st.none() | names,
     where=st.none() | names,
     folder=st.none() | names,
+    whole=st.none() | st.lists(names, max_size=3).map(tuple),
+    derived=st.none()
+    | st.dictionaries(names, st.none() | st.lists(names, max_size=3).map(tuple), max_size=3).map(
+        lambda derived: tuple(derived.items())
+    ),
 )
 configs = st.builds(DatabaseConfig, names, names, st.none() | names, st.none() | hashes)
 tasks = st.builds(

@@ -85,6 +85,7 @@ def test_the_whole_artifact(recorded: Recorded) -> None:
             "pathspec": f"RUN/{task}", "config_id": f"config {config}", "database": names[config], "branch": "main",
             "folder": f"HERE/{names[config]}", "attempt": 0, "artifact_name": None, "mode": None, "changed": None,
             "where": None, "columns": {},
+            "whole": None, "derived": None,
         } | told  # fmt: skip
 
     read = {"kind": "read", "key": "prices", "query": SELECTED, "table_name": "prices", "commit": "PRICES"}
@@ -149,12 +150,13 @@ def test_the_whole_artifact(recorded: Recorded) -> None:
         },
         "accesses": [
             access(start, 0, **read, tables=["prices"], columns={"prices": ["code", "price"]}, rows=2,
-                   where="price > 1", artifact_name="frame"),
+                   where="price > 1", artifact_name="frame", whole=[]),
             access(start, 0, **total, tables=["hospitals", "prices"],
-                   columns={"hospitals": ["id"], "prices": ["hospital", "price"]}, rows=1),
+                   columns={"hospitals": ["id"], "prices": ["hospital", "price"]}, rows=1,
+                   whole=[], derived={"total": ["prices.price"]}),
             access(start, 1, **copied, tables=["copied"], rows=2, mode="replace", changed=True, artifact_name="frame"),
             access(start, 1, **totals, tables=["totals"], rows=1, mode="replace", changed=True),
-            access(end, 2, **again, tables=["copied"], columns={"copied": None}, rows=2),
+            access(end, 2, **again, tables=["copied"], columns={"copied": None}, rows=2, whole=["copied"]),
             access(end, 2, **update, tables=["copied"], rows=2, mode="update", changed=True, artifact_name="copied"),
         ],
         "tasks": {f"RUN/{name}": task(name) for name in (start, end)},

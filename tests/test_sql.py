@@ -5,7 +5,7 @@ import io
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -222,12 +222,12 @@ DOLTS_OWN = [
 
 @pytest.mark.parametrize(("query", "expected"), PLAIN + UNTOLD + ELSEWHERE + DOLTS_OWN)
 def test_what_a_query_reads(query: str, expected: QueryReads) -> None:
-    assert analyse(query) == expected
+    assert replace(analyse(query), whole=()) == expected
 
 
 @pytest.mark.parametrize(("query", "expected"), TOLD_BY_SCHEMA)
 def test_a_schema_tells_unqualified_columns_apart(query: str, expected: QueryReads) -> None:
-    assert analyse(query, SCHEMA) == expected
+    assert replace(analyse(query, SCHEMA), whole=()) == expected
 
 
 REFUSED = [
@@ -521,7 +521,7 @@ def test_the_tables_of_any_names_are_found(names: list[str], text: str, ref: str
     first, *others = names
     joins = "".join(f" JOIN {quote(name)} ON {literal(text)} = 1" for name in others)
     query = f"WITH cte__ AS (SELECT * FROM {quote(first)}{joins}) SELECT {literal(text)} FROM cte__"
-    assert analyse(query) == reads(*sorted(names))
+    assert replace(analyse(query), whole=()) == reads(*sorted(names))
     if ref.strip().lower().partition("~")[0].partition("^")[0] not in ("head", "@", "working", "staged", ""):
         past = analyse(f"SELECT x.a FROM {quote(first)} AS OF {literal(ref)} AS x")
         assert past == QueryReads(refs=(as_of(first, ref),))

@@ -1,6 +1,6 @@
 """Frozen records and their versioned codecs; knows no outside program."""
 
-from doltflow.model.access import Access, Columns, TaskRecord
+from doltflow.model.access import Access, Columns, Derived, TaskRecord
 from doltflow.model.artifact import DatabaseConfig, Record, decode_artifact, encode_artifact, merge_records
 from doltflow.model.commit import Commit, ReadTrailer, RunCommit, WriteTrailer, encode_message, parse_message
 from doltflow.model.pathspec import Pathspec
@@ -12,6 +12,7 @@ __all__ = [
     "Columns",
     "Commit",
     "DatabaseConfig",
+    "Derived",
     "Pathspec",
     "ReadTrailer",
     "Record",

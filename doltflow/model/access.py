@@ -7,6 +7,8 @@ Kind = Literal["read", "write"]
 Mode = Literal["replace", "update", "append"]
 Columns = tuple[tuple[str, tuple[str, ...] | None], ...]
 """Per table the columns that a query read, sorted; None where the query takes them all or it cannot be told."""
+Derived = tuple[tuple[str, tuple[str, ...] | None], ...]
+"""Per column of a query's result the `table.column` that it is computed from; None where it cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,9 @@ class Access:
         config_id: Which entry of the artifact's `configs` it used.
         where: The predicate of a `read`, where it had one.
         folder: Absolute path of the database's folder on the machine that ran the task; never in a commit.
+        whole: Tables of which the query certainly took every column; None in a record that does not tell.
+        derived: What the columns of the result of a `sql` are computed from, within the query; None where even which
+            columns there are cannot be told, in a record that does not tell, and for what is no `sql`.
     """
 
     kind: Kind
@@ -54,6 +59,18 @@ class Access:
     config_id: str | None = None
     where: str | None = None
     folder: str | None = None
+    whole: tuple[str, ...] | None = None
+    derived: Derived | None = None
+
+    def takes_all(self, table: str) -> bool:
+        """Whether it is a read that certainly took every column of a table."""
+        if self.kind != "read":
+            return False
+        if self.whole is not None:
+            return any(table.casefold() == name.casefold() for name in self.whole)
+        # A record that does not tell. A `read` without a list of columns takes them all, and an update keeps them all.
+        is_plain = (self.query or "SELECT *").upper().startswith("SELECT *")
+        return self.table_name is not None and is_plain and not any(names is not None for _, names in self.columns)
 
     def summary(self) -> dict[str, Any]:
         """The access as JSON-ready data, without what is empty: the element of an edge's `accesses`."""
@@ -66,7 +83,9 @@ class Access:
             "tables": None if self.tables is None else list(self.tables),
             "pathspec": self.pathspec,
             "query": self.query,
-            "columns": {table: None if names is None else list(names) for table, names in self.columns} or None,
+            "columns": _listed(self.columns) or None,
+            "all_columns": [table for table in self.tables or () if self.takes_all(table)] or None,
+            "derived": None if self.derived is None else _listed(self.derived),
             "rows": self.rows,
             "mode": self.mode,
             "changed": self.changed,
@@ -74,6 +93,10 @@ class Access:
             "timestamp": self.timestamp,
         }
         return {name: value for name, value in data.items() if value is not None}
+
+
+def _listed(names: Columns | Derived) -> dict[str, list[str] | None]:
+    return {name: None if parts is None else list(parts) for name, parts in names}
 
 
 @dataclass(frozen=True, slots=True)

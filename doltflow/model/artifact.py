@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any, get_args
 
 from doltflow.errors import RecordError
-from doltflow.model.access import Access, Kind, Mode, TaskRecord
+from doltflow.model.access import Access, Columns, Derived, Kind, Mode, TaskRecord
 
 VERSION = 1
 _ACTION = ("key", "config_id", "pathspec", "table_name", "kind", "query", "commit", "artifact_name", "timestamp")
@@ -92,8 +92,14 @@ def encode_artifact(record: Record) -> dict[str, Any]:
 def _encode_access(access: Access) -> dict[str, Any]:
     data = asdict(access)
     data["tables"] = None if access.tables is None else list(access.tables)
-    data["columns"] = {table: None if names is None else list(names) for table, names in access.columns}
+    data["columns"] = _encode_names(access.columns)
+    data["whole"] = None if access.whole is None else list(access.whole)
+    data["derived"] = None if access.derived is None else _encode_names(access.derived)
     return data
+
+
+def _encode_names(items: Columns | Derived) -> dict[str, list[str] | None]:
+    return {name: None if names is None else list(names) for name, names in items}
 
 
 def decode_artifact(artifact: object, *, tables_of: Callable[[str], tuple[str, ...] | None]) -> Record:
@@ -151,9 +157,9 @@ def _decode_task(value: Mapping[str, Any]) -> TaskRecord:
 def _decode_access(value: Mapping[str, Any]) -> Access:
     data = _fields(Access, value)
     data["tables"] = _names(data["tables"])
-    columns = _mapping(data.get("columns") or {})
-    _names(list(columns))
-    data["columns"] = tuple((table, _names(names)) for table, names in columns.items())
+    data["columns"] = _decode_names(data.get("columns") or {})
+    data["whole"] = _names(data.get("whole"))
+    data["derived"] = None if data.get("derived") is None else _decode_names(data["derived"])
     _check(data, {"key": str, "database": str, "pathspec": str, "attempt": int})
     texts = ("branch", "commit", "query", "table_name", "artifact_name", "config_id", "where", "folder")
     _check(data, {**dict.fromkeys(texts, str), "rows": int, "changed": bool}, optional=True)
@@ -210,6 +216,12 @@ def _names(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise TypeError("names that are not a list of texts")
     return tuple(value)
+
+
+def _decode_names(value: object) -> tuple[tuple[str, tuple[str, ...] | None], ...]:
+    items = _mapping(value)
+    _names(list(items))
+    return tuple((name, _names(names)) for name, names in items.items())
 
 
 def _moment(value: object) -> float | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from doltflow.model.access import Access, Columns, Mode
+from doltflow.model.access import Access, Columns, Derived, Mode
 from doltflow.model.artifact import DatabaseConfig, Record, encode_artifact, merge_records
 from doltflow.model.commit import ReadTrailer, WriteTrailer, encode_message
 from doltflow.recorder.merge import merged_record
@@ -87,6 +87,8 @@ class Journal:
         rows: int | None = None,
         mode: Mode | None = None,
         where: str | None = None,
+        whole: tuple[str, ...] | None = None,
+        derived: Derived | None = None,
     ) -> Access:
         """An access by the running task, now."""
         self._configs[config.id] = config
@@ -110,6 +112,8 @@ class Journal:
             config_id=config.id,
             where=where,
             folder=str(session.database.folder),
+            whole=whole,
+            derived=derived,
         )
 
     def add(self, access: Access, frame: Any = None) -> None:

@@ -11,7 +11,7 @@ from doltflow.model.quoting import literal, quote
 from doltflow.recorder.asked import text
 from doltflow.recorder.frames import FrameKind, to_frame
 from doltflow.recorder.journal import Journal
-from doltflow.recorder.scope import scope_of
+from doltflow.recorder.scope import derived_of, scope_of
 from doltflow.sources.dolt import Session
 from doltflow.sql import check_predicate
 
@@ -66,6 +66,7 @@ class Reader:
             query=f"SELECT {selected} FROM {quote(name)}" + (f" WHERE {request.where}" if request.where else ""),
             table_name=name,
             columns=((name, taken),),
+            whole=(name,) if taken is None else (),
             rows=rows.num_rows,
             where=request.where,
         )
@@ -88,9 +89,11 @@ class Reader:
             query=query,
             columns=scope.columns,
             rows=rows.num_rows,
+            whole=scope.whole,
+            derived=derived_of(scope.outputs, rows.column_names),
         )
         for commit, tables in scope.past:
-            self._journal.add(replace(access, branch=None, commit=commit, tables=tables, columns=()), frame)
+            self._journal.add(replace(access, branch=None, commit=commit, tables=tables, columns=(), whole=()), frame)
         self._journal.add(access, frame)
         return frame
 
@@ -112,6 +115,8 @@ class Reader:
                 commit=end,
                 tables=(name,),
                 query=f"SELECT * FROM dolt_diff('{ends[0]}', '{ends[1]}', {literal(found)})",
+                columns=((name, None),),
+                whole=(name,),
                 rows=rows.num_rows,
             )
             self._journal.add(access, frame)

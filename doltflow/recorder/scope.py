@@ -1,14 +1,15 @@
 """What a query reads when it is asked at a commit, views looked through; and that it is nothing that could move."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from doltflow.errors import QueryError, RefNotFoundError, TableNotFoundError
-from doltflow.model.access import Columns
+from doltflow.model.access import Columns, Derived
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt import HASH, Session
-from doltflow.sql import QueryReads, RefRead, analyse
+from doltflow.sql import Output, QueryReads, RefRead, analyse, column_name, derive
 
 _VIEWS = (
     "select table_name as name, view_definition as query from information_schema.views where table_schema = database()"
@@ -22,10 +23,14 @@ class Scope:
     Attributes:
         columns: Tables at the pinned commit with their columns, None where it takes them all or it cannot be told.
         past: Tables at other commits, which the query names by their full hash.
+        whole: Tables of which it certainly takes every column.
+        outputs: What the columns of its result are computed from, in order; None where it cannot be told.
     """
 
     columns: Columns = ()
     past: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    whole: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] | None = None
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -41,11 +46,24 @@ def scope_of(session: Session, query: str, commit: str) -> Scope:
         TableNotFoundError: There is no such table.
     """
     walk = _Walk(session, commit)
-    walk.read(query)
+    outputs = walk.read(query)
     found = sorted(walk.found.items())
     columns = tuple((table, None if names is None else tuple(sorted(names))) for table, names in found)
     past = tuple((at, tuple(sorted(tables))) for at, tables in sorted(walk.past.items()))
-    return Scope(columns, past)
+    return Scope(columns, past, tuple(sorted(walk.whole)), outputs)
+
+
+def derived_of(outputs: Sequence[Output] | None, names: Sequence[str]) -> Derived | None:
+    """What each column of a result is computed from, by the name that Dolt gave it; None where it cannot be told."""
+    if outputs is None or len(outputs) != len(names):
+        return None
+    times = Counter(names)
+    found: dict[str, tuple[str, ...] | None] = {}
+    for name, output in zip(names, outputs, strict=True):
+        # Two columns of one name cannot be told apart.
+        is_told = output.sources is not None and times[name] == 1
+        found[name] = tuple(column_name(*at) for at in output.sources or ()) if is_told else None
+    return tuple(found.items())
 
 
 @dataclass
@@ -56,13 +74,15 @@ class _Walk:
     commit: str
     found: dict[str, set[str] | None] = field(default_factory=dict)
     past: dict[str, set[str]] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
     views: Mapping[str, str] | None = None
-    seen: set[str] = field(default_factory=set)
+    outputs: dict[str, tuple[Output, ...] | None] = field(default_factory=dict)
 
-    def read(self, query: str) -> None:
+    def read(self, query: str) -> tuple[Output, ...] | None:
         tables = {table.casefold(): table for table in self.session.tables(self.commit)}
         named = [tables[name.casefold()] for name in analyse(query).tables if name.casefold() in tables]
-        reads = analyse(query, {table: self.session.column_names(table, self.commit) for table in named})
+        schema = {table: self.session.column_names(table, self.commit) for table in named}
+        reads = analyse(query, schema)
         _check_pinned(self.session, reads)
         for name, columns in reads.columns:
             if name.casefold() in tables:
@@ -71,6 +91,12 @@ class _Walk:
                 self._view(name)
         for ref in reads.refs:
             self._past(ref)
+        self.whole.update(tables[name.casefold()] for name in reads.whole if name.casefold() in tables)
+        return derive(
+            query,
+            schema,
+            {name: self.outputs.get(name.casefold()) for name, _ in reads.columns if name.casefold() not in tables},
+        )
 
     def _add(self, table: str, columns: tuple[str, ...] | None) -> None:
         known = self.found.setdefault(table, set())
@@ -81,17 +107,21 @@ class _Walk:
         if self.views is None:
             found = self.session.query(_VIEWS, self.commit).to_pylist()
             self.views = {str(row["name"]).casefold(): str(row["query"]) for row in found}
-        if name.casefold() in self.seen:
+        if name.casefold() in self.outputs:
             return
-        self.seen.add(name.casefold())
+        self.outputs[name.casefold()] = None
         definition = self.views.get(name.casefold())
         if definition is None:
             self.session.find_table(name, self.commit)
             return
         try:
-            self.read(definition)
+            outputs = self.read(definition)
         except QueryError as error:
             raise QueryError(f"The view {quote(name)} cannot be read. {error.message}", error.hint) from error
+        names = self.session.column_names(name, self.commit)
+        if outputs is not None and len(outputs) == len(names):
+            pairs = zip(outputs, names, strict=True)
+            self.outputs[name.casefold()] = tuple(Output(column, output.sources) for output, column in pairs)
 
     def _past(self, ref: RefRead) -> None:
         if ref.ref != self.commit:

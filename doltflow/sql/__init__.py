@@ -13,9 +13,21 @@ from collections.abc import Mapping, Sequence
 from doltflow.errors import QueryError
 from doltflow.model.quoting import literal, quote
 from doltflow.sql.lexer import one_statement, tokenise
-from doltflow.sql.reads import QueryReads, RefRead
+from doltflow.sql.reads import Output, QueryReads, RefRead
 
-__all__ = ["QueryReads", "RefRead", "analyse", "check_predicate", "literal", "quote", "strip_terminator", "tables_of"]
+__all__ = [
+    "Output",
+    "QueryReads",
+    "RefRead",
+    "analyse",
+    "check_predicate",
+    "column_name",
+    "derive",
+    "literal",
+    "quote",
+    "strip_terminator",
+    "tables_of",
+]
 
 
 def analyse(query: str, schema: Mapping[str, Sequence[str]] | None = None) -> QueryReads:
@@ -36,6 +48,29 @@ def analyse(query: str, schema: Mapping[str, Sequence[str]] | None = None) -> Qu
     from doltflow.sql.analysis import analyse as run
 
     return run(query, schema)
+
+
+def derive(
+    query: str, schema: Mapping[str, Sequence[str]], views: Mapping[str, tuple[Output, ...] | None] | None = None
+) -> tuple[Output, ...] | None:
+    """What the columns of a query's result are computed from, never guessed.
+
+    Args:
+        query: A query that `analyse` takes.
+        schema: The columns of the tables at the pinned commit, in order.
+        views: The columns of the views there, in order, as this gives them.
+
+    Returns:
+        The result's columns, in order; None where not even their number can be told.
+    """
+    from doltflow.sql.analysis import derive as run
+
+    return run(query, schema, views)
+
+
+def column_name(table: str, column: str) -> str:
+    """`table.column`, in backticks where a dot or backtick of theirs could be misread."""
+    return ".".join(quote(name) if set(name) & {".", "`"} else name for name in (table, column))
 
 
 def tables_of(query: str) -> tuple[str, ...] | None:

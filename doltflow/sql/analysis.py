@@ -10,9 +10,10 @@ from sqlglot.errors import ParseError
 from doltflow.errors import QueryError
 from doltflow.sql.calls import find_calls
 from doltflow.sql.columns import ColumnReads
+from doltflow.sql.derived import Derivation, Outputs
 from doltflow.sql.lexer import Token, masked, one_statement, place, refuse, tokenise
 from doltflow.sql.names import CLAUSES, KEYWORDS, REFUSED_WORDS, SELECT_OPTIONS, STARTS
-from doltflow.sql.reads import QueryReads
+from doltflow.sql.reads import Output, QueryReads
 from doltflow.sql.refs import find_as_of
 from doltflow.sql.resolver import Resolver
 from doltflow.sql.spelling import Spelling
@@ -61,7 +62,22 @@ def analyse(query: str, schema: Mapping[str, Sequence[str]] | None = None) -> Qu
         databases=tuple(sorted(resolver.databases.values())),
         volatile=tuple(sorted(calls.volatile)),
         system=tuple(sorted({*resolver.system, *calls.system})),
+        whole=tuple(table for table in tables if columns.is_whole(table)),
     )
+
+
+def derive(
+    query: str, schema: Mapping[str, Sequence[str]], views: Mapping[str, Outputs] | None = None
+) -> tuple[Output, ...] | None:
+    """See `doltflow.sql.derive`."""
+    try:
+        tokens = one_statement(query, tokenise(query))
+        as_of = find_as_of(query, tokens)
+        tree = _parse(query, tokens, [*(clause.span for clause in as_of), *_select_options(tokens)])
+        past = [clause.table for clause in as_of]
+        return Derivation(Spelling(query, tokens), past, schema, views or {}).of(tree)
+    except (QueryError, RecursionError):
+        return None
 
 
 def check_predicate(text: str) -> None:

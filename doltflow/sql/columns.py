@@ -43,6 +43,7 @@ class ColumnReads:
         self._schema = {table.lower(): {name.lower(): name for name in names} for table, names in schema.items()}
         self._used: dict[str, dict[str, str]] = {}
         self._untold: set[str] = set()
+        self._whole: set[str] = set()
 
     def outputs(self, table: str) -> Outputs:
         """The columns of a table."""
@@ -52,7 +53,11 @@ class ColumnReads:
     def of(self, table: str) -> tuple[str, ...] | None:
         """The columns that are read of a table, sorted; None for all, or where it cannot be told."""
         key = table.lower()
-        return None if key in self._untold else tuple(sorted(self._used.get(key, {}).values()))
+        return None if key in self._untold | self._whole else tuple(sorted(self._used.get(key, {}).values()))
+
+    def is_whole(self, table: str) -> bool:
+        """Whether certainly every column of a table is read."""
+        return table.lower() in self._whole
 
     def use(self, source: Source, column: str) -> None:
         """Counts a column of a source."""
@@ -60,12 +65,16 @@ class ColumnReads:
             spelling = self._schema.get(source.table, {}).get(column.lower(), column)
             self._used.setdefault(source.table, {}).setdefault(column.lower(), spelling)
 
-    def use_all(self, sources: Sequence[Source]) -> None:
-        """Counts all columns of some sources, or some of them where nobody can tell which."""
+    def use_star(self, sources: Sequence[Source]) -> None:
+        """Counts every column of some sources."""
+        self._whole.update(source.table for source in sources if source.table is not None)
+
+    def use_some(self, sources: Sequence[Source]) -> None:
+        """Counts columns of some sources where nobody can tell which."""
         self._untold.update(source.table for source in sources if source.table is not None)
 
     def use_table(self, table: str) -> None:
-        """Counts all columns of a table that has no source of its own."""
+        """Counts columns of a table that has no source of its own; nobody can tell which."""
         self._untold.add(table.lower())
 
     def use_unqualified(self, column: str, scopes: Scopes) -> None:
@@ -75,11 +84,11 @@ class ColumnReads:
             for source in found:
                 self.use(source, column)
         else:
-            self.use_all(found)
+            self.use_some(found)
 
     def use_if_column(self, alias: str, scopes: Scopes) -> None:
         """Counts what is either an alias or a column."""
-        self.use_all(self._candidates(alias, scopes))
+        self.use_some(self._candidates(alias, scopes))
 
     @staticmethod
     def _candidates(column: str, scopes: Scopes) -> list[Source]:

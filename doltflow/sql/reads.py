@@ -39,6 +39,7 @@ class QueryReads:
             even where the name is the current database's.
         volatile: Functions that answer differently each time, such as NOW, sorted.
         system: Dolt's own tables and table functions that it reads, as written, sorted.
+        whole: Those of the tables of which it certainly reads every column, as with `*`.
     """
 
     tables: tuple[str, ...] = ()
@@ -47,3 +48,18 @@ class QueryReads:
     databases: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     system: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A column of a query's result, or of a view.
+
+    Attributes:
+        name: What it is called; None where Dolt makes up a name, as of an expression without an alias.
+        sources: The tables and columns that its values are computed from, sorted: none for a constant or `count(*)`.
+            None where it cannot be told.
+    """
+
+    name: str | None
+    sources: tuple[tuple[str, str], ...] | None = None

@@ -148,7 +148,7 @@ class Resolver:
         inner = Env(env.ctes, (tuple(clause.sources), *env.scopes))
         self._clauses(node, clause, inner)
         if clause.is_natural:
-            self._columns.use_all(clause.sources)
+            self._columns.use_some(clause.sources)
         for name, *sides in clause.usings:
             for side in sides:
                 self._columns.use_unqualified(name, (side,))
@@ -165,7 +165,7 @@ class Resolver:
         parts = [(key, part) for key in node.args if key not in _FROM_CLAUSES for part in _parts(node, key)]
         for key, part in [*parts, *(("on", condition) for condition in clause.conditions)]:
             if isinstance(part, exp.Star):
-                self._columns.use_all(clause.sources)
+                self._columns.use_star(clause.sources)
             for column in self._read_expression(part, env):
                 if key not in _ALIASED_CLAUSES or not self._is_alias(column, aliases, key, env):
                     self._column(column, env, joined)
@@ -318,7 +318,7 @@ class Resolver:
             return
         name, token = self._column_name(node), self._spelling.token(node.this)
         if name is None:
-            self._columns.use_all([source for sources in env.scopes[:1] for source in sources])
+            self._columns.use_some([source for sources in env.scopes[:1] for source in sources])
         elif name.lower() not in joined and not (token is not None and token.word in BARE_FUNCTIONS):
             self._columns.use_unqualified(name, env.scopes)
 
@@ -344,7 +344,7 @@ class Resolver:
         for source in (source for sources in env.scopes for source in sources):
             if source.name == name and where in (None, source.database):
                 if (column := self._column_name(node)) is None:
-                    self._columns.use_all([source])
+                    self._columns.use_star([source])
                 else:
                     self._columns.use(source, column)
                 return
