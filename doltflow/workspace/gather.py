@@ -39,46 +39,40 @@ def gather(
     walk.versions.extend(versions)
     walk.waiting.extend(runs)
     walk.go()
-    steps = [pair for run in walk.runs.values() for pair in run.edges]
-    return Gathered(Facts(walk.resolved, walk.commits, walk.merges, walk.runs, steps), walk.runs)
+    return walk.gathered()
 
 
-class _Walk:
-    """The walk upwards: versions lead to the runs that made them, runs to the versions that they read."""
+def join(first: Gathered, second: Gathered) -> Gathered:
+    """What was gathered in two directions."""
+    a, b = first.facts, second.facts
+    facts = Facts(
+        [*a.resolved, *b.resolved],
+        {**a.commits, **b.commits},
+        {**a.merges, **b.merges},
+        {**a.runs, **b.runs},
+        list(dict.fromkeys([*a.steps, *b.steps])),
+    )
+    return Gathered(facts, {**first.runs, **second.runs})
+
+
+class Collection:
+    """The facts that a walk collects, whichever way it goes."""
 
     def __init__(self, workspace: Workspace, edges: bool) -> None:
         self.workspace = workspace
         self.edges = edges
-        self.versions: deque[TableVersion] = deque()
-        self.waiting: deque[Pathspec] = deque()
-        self.seen: set[TableVersion] = set()
         self.runs: dict[str, Run] = {}
         self.resolved: list[Resolved] = []
         self.commits: dict[tuple[str, str], Commit] = {}
         self.merges: dict[TableVersion, list[TableVersion]] = {}
 
-    def go(self) -> None:
-        while self.versions or self.waiting:
-            if self.waiting:
-                self._run(self.waiting.popleft())
-            else:
-                self._version(self.versions.popleft())
+    def gathered(self) -> Gathered:
+        """What was collected."""
+        steps = [pair for run in self.runs.values() for pair in run.edges]
+        return Gathered(Facts(self.resolved, self.commits, self.merges, self.runs, steps), self.runs)
 
-    def _version(self, version: TableVersion) -> None:
-        if version in self.seen:
-            return
-        self.seen.add(version)
-        commit = self._commit(version)
-        if commit is None:
-            return
-        if commit.run is not None:
-            self.waiting.append(commit.run.pathspec)
-        elif len(commit.parents) > 1:
-            self._merge(version, commit)
-        else:
-            self._made_before(version, commit)
-
-    def _commit(self, version: TableVersion) -> Commit | None:
+    def commit(self, version: TableVersion) -> Commit | None:
+        """The commit that made a version, where it is here."""
         key = (version.database, version.commit)
         if key not in self.commits and version.database in self.workspace.names:
             commit = self.workspace.find_commit(*key)
@@ -86,22 +80,9 @@ class _Walk:
                 self.commits[key] = commit
         return self.commits.get(key)
 
-    def _merge(self, version: TableVersion, commit: Commit) -> None:
-        found = [self.workspace.version(version.database, version.table, parent) for parent in commit.parents]
-        sources = [source for source in found if source is not None]
-        self.merges[version] = sources
-        self.versions.extend(sources)
-
-    def _made_before(self, version: TableVersion, commit: Commit) -> None:
-        """A commit by hand on a table that runs made changed what they had made: the newest of them leads on."""
-        source = self.workspace.newest_by_run(version, commit)
-        if source is not None:
-            self.merges[version] = [source]
-            self.versions.append(source)
-
     def _kept(self, item: Resolved) -> Resolved | None:
         """What an update or append left in the table: the version that it began with, as a read without rows."""
-        access, commit = item.access, self._commit(item.version)
+        access, commit = item.access, self.commit(item.version)
         if access.kind != "write" or access.mode not in ("update", "append"):
             return None
         if commit is None or commit.run is None or commit.hash != access.commit:
@@ -120,26 +101,73 @@ class _Walk:
         return self.workspace.version(version.database, version.table, commit.parents[0]) if commit.parents else None
 
     def _is_by_task(self, version: TableVersion, run: RunCommit) -> bool:
-        commit = self._commit(version)
+        commit = self.commit(version)
         return commit is not None and commit.run is not None and commit.run.pathspec == run.pathspec
 
-    def _run(self, pathspec: Pathspec) -> None:
-        if pathspec.run in self.runs:
-            return
+    def read(self, pathspec: Pathspec) -> list[Resolved] | None:
+        """Collects a run and gives its accesses, what its writes kept among them; None where nobody knows it."""
         try:
             records = read_run(self.workspace, pathspec, edges=self.edges)
         except RunNotFoundError as error:
             self.workspace.warn(error.message)
-            return
+            return None
         self.runs[pathspec.run] = records.run
         for text in disagreements(self.workspace, records):
             self.workspace.warn(text)
         items = resolved(self.workspace, records)
-        for item in [*items, *filter(None, map(self._kept, items))]:
-            self._commit(item.version)
-            self.resolved.append(item)
-            if item.access.kind == "read":
-                self.versions.append(item.version)
+        items += [kept for kept in map(self._kept, items) if kept is not None]
+        for item in items:
+            self.commit(item.version)
+        self.resolved += items
+        return items
+
+
+class _Walk(Collection):
+    """The walk upwards: versions lead to the runs that made them, runs to the versions that they read."""
+
+    def __init__(self, workspace: Workspace, edges: bool) -> None:
+        super().__init__(workspace, edges)
+        self.versions: deque[TableVersion] = deque()
+        self.waiting: deque[Pathspec] = deque()
+        self.seen: set[TableVersion] = set()
+
+    def go(self) -> None:
+        while self.versions or self.waiting:
+            if self.waiting:
+                self._run(self.waiting.popleft())
+            else:
+                self._version(self.versions.popleft())
+
+    def _version(self, version: TableVersion) -> None:
+        if version in self.seen:
+            return
+        self.seen.add(version)
+        commit = self.commit(version)
+        if commit is None:
+            return
+        if commit.run is not None:
+            self.waiting.append(commit.run.pathspec)
+        elif len(commit.parents) > 1:
+            self._merge(version, commit)
+        else:
+            self._made_before(version, commit)
+
+    def _merge(self, version: TableVersion, commit: Commit) -> None:
+        found = [self.workspace.version(version.database, version.table, parent) for parent in commit.parents]
+        sources = [source for source in found if source is not None]
+        self.merges[version] = sources
+        self.versions.extend(sources)
+
+    def _made_before(self, version: TableVersion, commit: Commit) -> None:
+        """A commit by hand on a table that runs made changed what they had made: the newest of them leads on."""
+        source = self.workspace.newest_by_run(version, commit)
+        if source is not None:
+            self.merges[version] = [source]
+            self.versions.append(source)
+
+    def _run(self, pathspec: Pathspec) -> None:
+        if pathspec.run not in self.runs:
+            self.versions.extend(item.version for item in self.read(pathspec) or () if item.access.kind == "read")
 
 
 def resolved(workspace: Workspace, records: RunRecords) -> list[Resolved]:

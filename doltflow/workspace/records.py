@@ -89,11 +89,13 @@ def _from_store(workspace: Workspace, run: Pathspec, edges: bool) -> _Told:
     if answer is None:
         return _Told()
     told = _Told(answer[1])
-    _read_artifacts(workspace, run, answer[0], told)
+    told.record, told.accesses = read_artifacts(workspace, run, answer[0])
+    told.attempts = {task.pathspec: task.attempt for task in told.record.tasks}
     return told
 
 
-def _read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun, told: _Told) -> None:
+def read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun) -> tuple[Record, list[Access]]:
+    """What the artifacts of a run say, and the accesses among it that are the run's own, oldest first."""
     records: dict[str, Record] = {}
     own: dict[Access, None] = {}
     for task in stored.tasks:
@@ -107,9 +109,7 @@ def _read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun, told
             workspace.warn(f"{task.pathspec}: {error.message}")
             continue
         own |= dict.fromkeys(_of_run(records[key].accesses, task, run))
-    told.record = merge_records(records.values())
-    told.accesses = sorted(own, key=lambda access: access.timestamp or 0.0)
-    told.attempts = {task.pathspec: task.attempt for task in told.record.tasks}
+    return merge_records(records.values()), sorted(own, key=lambda access: access.timestamp or 0.0)
 
 
 def _of_run(accesses: Iterable[Access], task: StoredTask, run: Pathspec) -> Iterator[Access]:

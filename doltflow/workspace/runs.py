@@ -1,12 +1,12 @@
 """Which runs there are, in the store and in the commits, and which one a user means."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from doltflow.errors import AmbiguousRunError, RunNotFoundError, nearest
-from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.sources.metaflow.store import LATEST, Store
+from doltflow.workspace.index import Made
 from doltflow.workspace.workspace import Workspace
 
 
@@ -20,8 +20,8 @@ def all_runs(workspace: Workspace, flow: str | None = None) -> dict[Pathspec, da
     Raises:
         RunNotFoundError: There is no such flow.
     """
-    made = workspace.runs_of_commits()
-    found = {run: min(commit.date for commit in commits) for run, commits in made.items()}
+    made = workspace.made_by_runs()
+    found = {run: datetime.fromtimestamp(min(one.date for one in commits), UTC) for run, commits in made.items()}
     in_store = _flows_of_store(workspace)
     if flow is None or flow in in_store:
         found |= workspace.ask_store(lambda store: store.started(flow)) or {}
@@ -57,7 +57,7 @@ def find_run(workspace: Workspace, text: str) -> Pathspec:
 
 
 def _find_in_commits(workspace: Workspace, text: str) -> Pathspec:
-    made = workspace.runs_of_commits()
+    made = workspace.made_by_runs()
     pathspec = Pathspec.parse(text)
     if pathspec is None:
         found = [run for run in made if run.run_id == text]
@@ -83,17 +83,17 @@ def _find_in_commits(workspace: Workspace, text: str) -> Pathspec:
     return below
 
 
-def _tasks(commits: list[Commit]) -> Iterator[Pathspec]:
-    return (commit.run.pathspec for commit in commits if commit.run is not None)
+def _tasks(commits: list[Made]) -> Iterator[Pathspec]:
+    return (task for task in (Pathspec.parse(one.task) for one in commits) if task is not None)
 
 
-def _latest(workspace: Workspace, made: dict[Pathspec, list[Commit]], flow: str) -> list[Pathspec]:
+def _latest(workspace: Workspace, made: dict[Pathspec, list[Made]], flow: str) -> list[Pathspec]:
     """The newest run of a flow that is no rerun; the store alone tells of the flows that it knows."""
     if flow in _flows_of_store(workspace):
         return []
-    dated = [
-        (max(commit.date for commit in commits), run)
-        for run, commits in made.items()
-        if run.flow == flow and all(commit.run is None or commit.run.rerun_of is None for commit in commits)
-    ]
-    return [max(dated)[1]] if dated else []
+    dated = sorted(((max(one.date for one in commits), run) for run, commits in made.items() if run.flow == flow))
+    for _, run in reversed(dated):
+        commits = workspace.commits_of_run(run.run)
+        if all(commit.run is None or commit.run.rerun_of is None for commit in commits):
+            return [run]
+    return []

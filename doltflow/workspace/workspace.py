@@ -22,8 +22,10 @@ from doltflow.model.artifact import DatabaseConfig
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
-from doltflow.sources.dolt import HASH, Database, Session, databases_in, is_database
+from doltflow.sources.dolt import Database, Session, databases_in, is_database
 from doltflow.sources.metaflow.store import Store
+from doltflow.workspace.commits import Commits
+from doltflow.workspace.index import Index, Made, index_file
 from doltflow.workspace.settings import Settings
 
 T = TypeVar("T")
@@ -50,9 +52,7 @@ class Workspace:
         self._databases: dict[str, Database] = {}
         self._unreadable: dict[str, str] = {}
         self._sessions: dict[str, Session] = {}
-        self._logs: dict[str, dict[str, Commit]] = {}
-        self._by_run: dict[str, dict[str, list[Commit]]] = {}
-        self._unlisted: dict[tuple[str, str], Commit | None] = {}
+        self._commits: dict[str, Commits] = {}
         self._tables: dict[tuple[str, str], list[str]] = {}
         self._spellings: dict[str, set[str]] = {}
         self._versions: dict[tuple[str, str, str], TableVersion | None] = {}
@@ -145,53 +145,50 @@ class Workspace:
         commit = access.commit
         if commit is None or (named is not None and self.find_commit(named, commit) is not None):
             return named
-        holders = [name for name in self.names if commit in self.commits(name)]
+        holders = [name for name in self.names if self.find_commit(name, commit) is not None]
         return holders[0] if len(holders) == 1 else named
 
     # Commits
 
     def commits(self, name: str) -> dict[str, Commit]:
-        """The commits of all branches of a database by hash, newest first."""
-        if name not in self._logs:
-            self._logs[name] = {commit.hash: commit for commit in self.session(name).log()}
-        return self._logs[name]
+        """The commits of all branches of a database by hash, newest first: its whole log."""
+        return self.commits_of(name).all()
+
+    def commits_of(self, name: str) -> Commits:
+        """What is known of the commits of a database."""
+        if name not in self._commits:
+            session = self.session(name)
+            self._commits[name] = Commits(session, Index(index_file(session.database.folder)))
+            self._stack.callback(self._commits[name].close)
+        return self._commits[name]
 
     def find_commit(self, name: str, hash_: str) -> Commit | None:
         """A commit of a database, also one that no branch reaches; None where there is none."""
-        known = self.commits(name).get(hash_)
-        if known is not None or not HASH.fullmatch(hash_):
-            return known
-        key = (name, hash_)
-        if key not in self._unlisted:
-            try:
-                self._unlisted[key] = self.session(name).commit(hash_)
-            except RefNotFoundError:
-                self._unlisted[key] = None
-        return self._unlisted[key]
+        return self.commits_of(name).find(hash_)
 
     def commits_of_run(self, run: str) -> list[Commit]:
         """The commits that a run, `Flow/run_id`, made in the databases here, oldest first."""
-        found = [commit for name in self.names for commit in self._runs_of(name).get(run, ())]
+        found = [commit for name in self.names for commit in self.commits_of(name).of_run(run)]
         return sorted(found, key=lambda commit: commit.date)
+
+    def made_by_runs(self) -> dict[Pathspec, list[Made]]:
+        """The commits of every run that made some, newest first within a database, without their messages."""
+        found: dict[Pathspec, list[Made]] = {}
+        for name in self.names:
+            for made in self.commits_of(name).made():
+                run = Pathspec.parse(made.run)
+                if run is not None:
+                    found.setdefault(run, []).append(made)
+        return found
 
     def runs_of_commits(self) -> dict[Pathspec, list[Commit]]:
         """The commits of every run that made some, newest first within a database."""
         found: dict[Pathspec, list[Commit]] = {}
         for name in self.names:
-            for commits in self._runs_of(name).values():
-                for commit in commits:
-                    if commit.run is not None:
-                        found.setdefault(commit.run.pathspec.zoomed("run"), []).append(commit)
-        return found
-
-    def _runs_of(self, name: str) -> dict[str, list[Commit]]:
-        if name not in self._by_run:
-            by_run: dict[str, list[Commit]] = {}
             for commit in self.commits(name).values():
                 if commit.run is not None:
-                    by_run.setdefault(commit.run.pathspec.run, []).append(commit)
-            self._by_run[name] = by_run
-        return self._by_run[name]
+                    found.setdefault(commit.run.pathspec.zoomed("run"), []).append(commit)
+        return found
 
     # Tables
 
@@ -221,19 +218,13 @@ class Workspace:
             self._versions[key] = None
             if spelled is not None:
                 with suppress(TableNotFoundError):
-                    self._versions[key] = TableVersion(name, spelled, self.session(name).last_change(spelled, at))
+                    self._versions[key] = TableVersion(name, spelled, self.commits_of(name).last_change(spelled, at))
         return self._versions[key]
 
     def newest_by_run(self, version: TableVersion, commit: Commit) -> TableVersion | None:
         """The newest version before one made by hand that a run made; None where no run ever wrote the table."""
-        commits = self.commits(version.database)
-        if not self._runs_of(version.database):  # As in most databases of sources.
-            return None
-        for parent in commit.parents[:1]:
-            for hash_ in self.session(version.database).changes(version.table, parent):
-                if (maker := commits.get(hash_)) is not None and maker.run is not None:
-                    return self.version(version.database, version.table, hash_)
-        return None
+        hash_ = self.commits_of(version.database).newest_by_run(version.table, commit.parents[:1])
+        return self.version(version.database, version.table, hash_) if hash_ is not None else None
 
     def changed_tables(self, commit: Commit) -> list[str]:
         """The tables that a commit left other than its first parent had them."""

@@ -179,6 +179,23 @@ class Session:
         """The hashes of the commits that changed a table, at a commit and before, newest first."""
         return history.changes(self._connection, table, at)
 
+    def touching(self, table: str) -> list[str] | None:
+        """The hashes of the commits of all branches that changed a table; None where Dolt cannot tell."""
+        return history.touching(self._connection, table)
+
+    def made_by_runs(self, heads: Sequence[str], known: Sequence[str]) -> list[tuple[str, str, float]]:
+        """Commits by runs: hash, pathspec of the task and seconds since the epoch, newest first.
+
+        Args:
+            heads: The commits to begin with.
+            known: Those that they reach are left out, these included.
+        """
+        return history.made_by_runs(self._connection, heads, known)
+
+    def reaches(self, heads: Sequence[str], others: Sequence[str]) -> bool:
+        """Whether each of the other commits is one of the heads or an ancestor of one."""
+        return history.reaches(self._connection, heads, others)
+
     def table_hash(self, table: str, at: str) -> str | None:
         """The content hash of a table at a commit, schema included; None where it is not there."""
         return refs.hash_of_table(self._connection, table, at)

@@ -91,15 +91,16 @@ def last_change(connection: Connection, table: str, at: str) -> str:
         at = same
 
 
-def _touching(connection: Connection, table: str, at: str, limit: int = 0) -> list[tuple[str, tuple[str, ...]]] | None:
+def _touching(connection: Connection, table: str, *at: str, limit: int = 0) -> list[tuple[str, tuple[str, ...]]] | None:
     """The commits that changed a table, the newest first, and their parents; None where Dolt cannot tell.
 
     Of a merge Dolt says so where the table differs from that of either parent.
     """
     if "," in table or table.startswith("-"):  # `--tables` takes a list, and would take the name for an option.
         return None
-    query = f"select {_GRAPH} from dolt_log(%s, '--tables', %s, '--parents')" + (f" limit {limit}" if limit else "")
-    return [(str(hash_), _hashes(line)) for hash_, line in connection.rows(query, [at, table])]
+    marks = "%s, " * len(at)
+    query = f"select {_GRAPH} from dolt_log({marks}'--tables', %s, '--parents')" + (f" limit {limit}" if limit else "")
+    return [(str(hash_), _hashes(line)) for hash_, line in connection.rows(query, [*at, table])]
 
 
 def _merges(connection: Connection, at: str, since: str) -> bool:
@@ -113,6 +114,45 @@ def changes(connection: Connection, table: str, at: str) -> list[str]:
     Of a merge Dolt says so where the table differs from that of either parent.
     """
     return [commit for commit, _ in _touching(connection, table, at) or ()]
+
+
+def touching(connection: Connection, table: str) -> list[str] | None:
+    """The commits of all branches that changed a table or its existence; None where Dolt cannot tell."""
+    connection.use()
+    listed = _touching(connection, table, *sorted(set(branches(connection).values())))
+    return None if listed is None else [commit for commit, _ in listed]
+
+
+def made_by_runs(connection: Connection, heads: Sequence[str], known: Sequence[str]) -> list[tuple[str, str, float]]:
+    """The commits by runs that some commits reach and others do not, newest first: hash, task's pathspec, epoch."""
+    if not heads:
+        return []
+    connection.use()
+    marks = ", ".join(["%s"] * (len(heads) + len(known)))
+    rows = connection.rows(
+        f"select commit_hash, substring_index(message, char(10), 1), date from dolt_log({marks}) "
+        "where left(message, 5) = 'Run: '",
+        [*heads, *(f"^{hash_}" for hash_ in known)],
+    )
+    found = []
+    for hash_, subject, date in rows:
+        run = parse_message(str(subject))
+        if run is not None:
+            found.append((str(hash_), str(run.pathspec), _utc(date).timestamp()))
+    return found
+
+
+def reaches(connection: Connection, heads: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether each of the other commits is one of the heads or an ancestor of one."""
+    connection.use()
+    if not heads:
+        return not others
+    marks = ", ".join(["%s"] * (len(heads) + len(others)))
+    try:
+        args = [*others, *(f"^{hash_}" for hash_ in heads)]
+        return not connection.rows(f"select commit_hash from dolt_log({marks}) limit 1", args)
+    except DoltError:  # One of them was garbage-collected.
+        return False
 
 
 def commits_of_task(connection: Connection, pathspec: Pathspec, branch: str) -> list[Commit]:

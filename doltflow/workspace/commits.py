@@ -1,0 +1,134 @@
+"""The commits of one database: asked for one by one while they are few, read all at once where they are many."""
+
+from collections.abc import Iterable
+
+from doltflow.errors import RefNotFoundError
+from doltflow.model.commit import Commit
+from doltflow.sources.dolt import HASH, Session
+from doltflow.workspace.index import Index, Made
+from doltflow.workspace.versions import TableHistory
+
+FEW_COMMITS = 300
+"""How many commits are looked up singly, a millisecond each, before the whole log is read instead."""
+FEW_VERSIONS = 30
+"""How many versions of a table are looked up singly, before its whole history is read instead."""
+
+
+class Commits:
+    """What is known of the commits of a database. What was asked once is not asked again."""
+
+    def __init__(self, session: Session, index: Index) -> None:
+        self._session = session
+        self._index = index
+        self._found: dict[str, Commit | None] = {}
+        self._whole: dict[str, Commit] | None = None
+        self._listed: list[Made] | None = None
+        self._of_run: dict[str, list[Made]] = {}
+        self._is_current = False
+        self._asked: dict[str, int] = {}
+        self._histories: dict[str, TableHistory] = {}
+        self._new_changes: list[tuple[str, str, str]] = []
+
+    def close(self) -> None:
+        """Keeps what was found out for the next time."""
+        if self._new_changes:
+            self._index.remember(self._new_changes)
+        self._index.close()
+
+    def all(self) -> dict[str, Commit]:
+        """The commits of all branches by hash, newest first."""
+        if self._whole is None:
+            self._whole = {commit.hash: commit for commit in self._session.log()}
+        return self._whole
+
+    def find(self, hash_: str) -> Commit | None:
+        """A commit, also one that no branch reaches; None where there is none."""
+        if self._whole is not None and hash_ in self._whole:
+            return self._whole[hash_]
+        if hash_ not in self._found:
+            if self._whole is None and len(self._found) >= FEW_COMMITS and hash_ in self.all():
+                return self.all()[hash_]
+            self._found[hash_] = self._look_up(hash_)
+        return self._found[hash_]
+
+    def _look_up(self, hash_: str) -> Commit | None:
+        if not HASH.fullmatch(hash_):
+            return None
+        try:
+            return self._session.commit(hash_)
+        except RefNotFoundError:
+            return None
+
+    # Commits of runs
+
+    def made(self) -> list[Made]:
+        """The commits that runs made, newest first."""
+        if self._listed is None:
+            self._bring_up_to_date()
+        if self._listed is None:
+            self._listed = self._index.made()
+        return self._listed
+
+    def of_run(self, run: str) -> list[Commit]:
+        """The commits that a run, `Flow/run_id`, made, newest first."""
+        self._bring_up_to_date()
+        if self._listed is not None and not self._of_run:
+            for one in self._listed:
+                self._of_run.setdefault(one.run, []).append(one)
+        made = self._of_run.get(run, []) if self._listed is not None else self._index.of_run(run)
+        return [commit for commit in (self.find(one.hash) for one in made) if commit is not None]
+
+    def has_runs(self) -> bool:
+        """Whether a run made any of the commits."""
+        return bool(self.made())
+
+    def _bring_up_to_date(self) -> None:
+        """Lists the commits of runs that were made since the index was last asked; all of them where it is no use."""
+        if self._is_current:
+            return
+        self._is_current = True
+        heads, tips = set(self._session.branches().values()), self._index.tips()
+        if tips == heads:
+            return
+        left = tips - heads
+        anew = bool(left) and not self._session.reaches(sorted(heads), sorted(left))
+        known = () if anew else sorted(tips)
+        made = [Made(*row) for row in self._session.made_by_runs(sorted(heads - set(known)), known)]
+        if not self._index.advance(tips, heads, made, anew=anew):
+            known_before = [Made(*row) for row in self._session.made_by_runs(sorted(heads), ())] if known else made
+            self._listed = known_before
+
+    # Versions of tables
+
+    def last_change(self, table: str, at: str) -> str:
+        """The hash of the commit that made a table what it is at a commit.
+
+        Raises:
+            TableNotFoundError: The table is not there at that commit.
+        """
+        known = self._index.change(table, at)
+        if known is not None:
+            return known
+        self._asked[table] = self._asked.get(table, 0) + 1
+        history = self._history(table) if self._asked[table] > FEW_VERSIONS else None
+        found = history.last_change(at) if history is not None else None
+        if found is None:
+            found = self._session.last_change(table, at)
+        self._new_changes.append((table, at, found))
+        return found
+
+    def _history(self, table: str) -> TableHistory:
+        if table not in self._histories:
+            self._histories[table] = TableHistory(self._session, table, self.all())
+        return self._histories[table]
+
+    def newest_by_run(self, table: str, before: Iterable[str]) -> str | None:
+        """The newest commit by a run that changed a table, at one of some commits or before."""
+        if not self.has_runs():  # As in most databases of sources.
+            return None
+        by_run = {one.hash for one in self.made()}
+        for at in before:
+            for hash_ in self._session.changes(table, at):
+                if hash_ in by_run:
+                    return hash_
+        return None
