@@ -3,7 +3,7 @@
 Nodes are table versions, runs (or steps, or tasks) and commits made by hand; edges point where the data flowed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -239,6 +239,37 @@ def upstream(graph: "networkx.DiGraph[str]", node: str, depth: int | None = None
     else:
         kept = set(networkx.single_source_shortest_path_length(graph.reverse(copy=False), node, cutoff=depth))
     return graph.subgraph(kept).copy()
+
+
+def downstream(graph: "networkx.DiGraph[str]", node: str, depth: int | None = None) -> "networkx.DiGraph[str]":
+    """The part of the graph that a node leads to, at most `depth` edges away.
+
+    A commit by hand that changed several tables made each of them from itself: what it found in one did not flow into
+    the others.
+    """
+    kept = {node}
+    # What is reached, and the table by which a commit was reached.
+    front: set[tuple[str, tuple[str, str] | None]] = {(node, None)}
+    seen = set(front)
+    while front and depth != 0:
+        depth = None if depth is None else depth - 1
+        front = {step for place in front for step in _steps_down(graph, *place)} - seen
+        seen |= front
+        kept |= {reached for reached, _ in front}
+    return graph.subgraph(kept).copy()
+
+
+def _steps_down(
+    graph: "networkx.DiGraph[str]", node: str, came_by: tuple[str, str] | None
+) -> Iterator[tuple[str, tuple[str, str] | None]]:
+    for successor in graph.successors(node):
+        if came_by in (None, _table_of(graph, successor)):
+            yield successor, _table_of(graph, node) if graph.nodes[successor]["kind"] == "commit" else None
+
+
+def _table_of(graph: "networkx.DiGraph[str]", node: str) -> tuple[str, str] | None:
+    attributes = graph.nodes[node]
+    return (attributes["database"], attributes["table"]) if attributes["kind"] == "table" else None
 
 
 def order(graph: "networkx.DiGraph[str]") -> list[str]:

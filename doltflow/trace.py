@@ -1,18 +1,30 @@
-"""`trace`: where a table or a run's data came from, back to the source."""
+"""`trace`: where a table or a run's data came from, back to the source; and what was made from it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from doltflow.errors import DatabaseNotFoundError, DoltflowError, RunNotFoundError, TableNotFoundError, UsageError
-from doltflow.lineage import ZOOMS, Zoom, build, order, upstream
+from doltflow.lineage import ZOOMS, Zoom, build, downstream, order, upstream
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.model.table import TableVersion
-from doltflow.workspace import Workspace, find_run, gather, load_settings, open_workspace
+from doltflow.workspace import (
+    Gathered,
+    Workspace,
+    find_run,
+    gather,
+    gather_downstream,
+    join,
+    load_settings,
+    open_workspace,
+)
 
 if TYPE_CHECKING:
     import networkx
+
+Direction = Literal["upstream", "downstream", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +34,12 @@ class TraceResult:
     Attributes:
         graph: The `networkx.DiGraph`: table versions, runs (or steps, or tasks) and commits made by hand; edges in the
             direction the data flowed.
-        target: The id of the node that was asked for; of a run whose steps or tasks are the nodes, the last of them.
+        target: The id of the node that was asked for; of a run whose steps or tasks are the nodes, the last of them,
+            downstream the first.
         zoom: `run`, `step` or `task`.
         runs: The runs in the graph, by `Flow/run_id`.
         warnings: What was missing, or where the two records disagree, one sentence each.
+        direction: Whether it is what led to the target, what the target led to, or both.
     """
 
     graph: "networkx.DiGraph[str]"
@@ -33,6 +47,7 @@ class TraceResult:
     zoom: Zoom
     runs: dict[str, Run]
     warnings: tuple[str, ...]
+    direction: Direction = "upstream"
 
 
 def trace(
@@ -42,6 +57,7 @@ def trace(
     at: str | None = None,
     depth: int | None = None,
     zoom: Zoom = "run",
+    direction: Direction = "upstream",
     folder: Path | None = None,
 ) -> TraceResult:
     """The lineage of a table or a run.
@@ -53,18 +69,20 @@ def trace(
         at: The commit, tag or branch at which the table is meant; without it the database's default branch.
         depth: How many edges away from the target to go at most.
         zoom: Whether runs, steps or tasks are the nodes; a step or a task that is asked for is a node in any case.
+        direction: `upstream` for what it was made from, `downstream` for what was made from it, or `both`.
         folder: Where to look for databases and for Metaflow's store; the current folder without it.
 
     Raises:
         TableNotFoundError, RunNotFoundError: There is neither a table nor a run of that name.
         DatabaseNotFoundError, AmbiguousDatabaseError, RefNotFoundError: As they say.
     """
-    _check(depth, zoom)
+    asked = _Asked(depth, zoom, direction)
     with open_workspace(load_settings(folder), database, folder) as workspace:
+        workspace.prepare()
         start = _start(workspace, target, at)
         if isinstance(start, TableVersion):
-            return _trace_table(workspace, start, depth, zoom)
-        return _trace_run(workspace, start, depth, zoom)
+            return _trace_table(workspace, start, asked)
+        return _trace_run(workspace, start, asked)
 
 
 def trace_table(
@@ -74,19 +92,50 @@ def trace_table(
     at: str | None = None,
     depth: int | None = None,
     zoom: Zoom = "run",
+    direction: Direction = "upstream",
     folder: Path | None = None,
 ) -> TraceResult:
     """The lineage of a table; as `trace`, but `table` is never taken for a run."""
-    _check(depth, zoom)
+    asked = _Asked(depth, zoom, direction)
     with open_workspace(load_settings(folder), database, folder) as workspace:
-        return _trace_table(workspace, _table(workspace, table, at), depth, zoom)
+        workspace.prepare()
+        return _trace_table(workspace, _table(workspace, table, at), asked)
 
 
-def _check(depth: int | None, zoom: str) -> None:
-    if depth is not None and depth < 0:
-        raise UsageError(f"The depth is {depth}.", "It is 0 or more.")
-    if zoom not in ZOOMS:
-        raise UsageError(f"The zoom is {zoom!r}.", "It is 'run', 'step' or 'task'.")
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How far, how fine and which way a trace goes."""
+
+    depth: int | None
+    zoom: Zoom
+    direction: Direction
+
+    def __post_init__(self) -> None:
+        if self.depth is not None and self.depth < 0:
+            raise UsageError(f"The depth is {self.depth}.", "It is 0 or more.")
+        if self.zoom not in ZOOMS:
+            raise UsageError(f"The zoom is {self.zoom!r}.", "It is 'run', 'step' or 'task'.")
+        if self.direction not in get_args(Direction):
+            raise UsageError(f"The direction is {self.direction!r}.", "It is 'upstream', 'downstream' or 'both'.")
+
+    def gather(
+        self, workspace: Workspace, versions: Iterable[TableVersion] = (), runs: Iterable[Pathspec] = ()
+    ) -> Gathered:
+        """The facts that lie that way."""
+        edges = self.zoom != "run"
+        if self.direction == "upstream":
+            return gather(workspace, versions, runs, edges=edges)
+        down = gather_downstream(workspace, versions, runs, edges=edges)
+        return down if self.direction == "downstream" else join(gather(workspace, versions, runs, edges=edges), down)
+
+    def nodes(self, graph: "networkx.DiGraph[str]", node: str) -> set[str]:
+        """The nodes that lie that way, the one in question included."""
+        kept: set[str] = set()
+        if self.direction != "downstream":
+            kept |= set(upstream(graph, node, self.depth))
+        if self.direction != "upstream":
+            kept |= set(downstream(graph, node, self.depth))
+        return kept
 
 
 def _start(workspace: Workspace, target: str, at: str | None) -> TableVersion | Pathspec:
@@ -117,21 +166,24 @@ def _table(workspace: Workspace, name: str, at: str | None) -> TableVersion:
         return workspace.find_table(table, database, at)
 
 
-def _trace_table(workspace: Workspace, version: TableVersion, depth: int | None, zoom: Zoom) -> TraceResult:
-    gathered = gather(workspace, versions=[version], edges=zoom != "run")
-    graph = upstream(build(gathered.facts, [version], zoom), version.id, depth)
-    return _result(workspace, graph, version.id, zoom, gathered.runs)
+def _trace_table(workspace: Workspace, version: TableVersion, asked: _Asked) -> TraceResult:
+    gathered = asked.gather(workspace, versions=[version])
+    whole = build(gathered.facts, [version], asked.zoom)
+    graph = whole.subgraph(asked.nodes(whole, version.id)).copy()
+    return _result(workspace, graph, version.id, asked, gathered.runs)
 
 
-def _trace_run(workspace: Workspace, pathspec: Pathspec, depth: int | None, zoom: Zoom) -> TraceResult:
+def _trace_run(workspace: Workspace, pathspec: Pathspec, asked: _Asked) -> TraceResult:
     if pathspec.task_id is not None:
-        zoom = "task"
-    elif pathspec.step is not None and zoom == "run":
-        zoom = "step"
-    gathered = gather(workspace, runs=[pathspec], edges=zoom != "run")
-    whole = build(gathered.facts, (), zoom)
+        asked = replace(asked, zoom="task")
+    elif pathspec.step is not None and asked.zoom == "run":
+        asked = replace(asked, zoom="step")
+    gathered = asked.gather(workspace, runs=[pathspec])
+    whole = build(gathered.facts, (), asked.zoom)
     targets = [
-        node for node in order(whole) if whole.nodes[node]["kind"] == zoom and f"{node}/".startswith(f"{pathspec}/")
+        node
+        for node in order(whole)
+        if whole.nodes[node]["kind"] == asked.zoom and f"{node}/".startswith(f"{pathspec}/")
     ]
     if not targets or not gathered.runs[pathspec.run].accesses:
         raise RunNotFoundError(
@@ -140,16 +192,16 @@ def _trace_run(workspace: Workspace, pathspec: Pathspec, depth: int | None, zoom
         )
     kept: set[str] = set()
     for target in targets:
-        kept |= set(upstream(whole, target, depth))
-        if depth != 0:
+        kept |= asked.nodes(whole, target)
+        if asked.depth != 0:
             kept |= {node for node in whole.successors(target) if whole.nodes[node]["kind"] == "table"}
-    return _result(workspace, whole.subgraph(kept).copy(), targets[-1], zoom, gathered.runs)
+    end = targets[0] if asked.direction == "downstream" else targets[-1]
+    return _result(workspace, whole.subgraph(kept).copy(), end, asked, gathered.runs)
 
 
 def _result(
-    workspace: Workspace, graph: "networkx.DiGraph[str]", target: str, zoom: Zoom, runs: dict[str, Run]
+    workspace: Workspace, graph: "networkx.DiGraph[str]", target: str, asked: _Asked, runs: dict[str, Run]
 ) -> TraceResult:
     shown = {f"{data['flow']}/{data['run_id']}" for _, data in graph.nodes(data=True) if "flow" in data}
-    return TraceResult(
-        graph, target, zoom, {name: run for name, run in runs.items() if name in shown}, workspace.warnings
-    )
+    kept = {name: run for name, run in runs.items() if name in shown}
+    return TraceResult(graph, target, asked.zoom, kept, workspace.warnings, asked.direction)

@@ -1,7 +1,9 @@
 """What a command looks at: the databases and the Metaflow store that it finds, and the records in both."""
 
+from doltflow.workspace.columns import follow, with_columns
 from doltflow.workspace.disagreements import disagreements
-from doltflow.workspace.gather import Gathered, gather, resolved
+from doltflow.workspace.downstream import gather_downstream
+from doltflow.workspace.gather import Gathered, gather, join, resolved
 from doltflow.workspace.records import RunRecords, read_run
 from doltflow.workspace.runs import all_runs, find_run
 from doltflow.workspace.settings import Settings, load_settings
@@ -15,9 +17,13 @@ __all__ = [
     "all_runs",
     "disagreements",
     "find_run",
+    "follow",
     "gather",
+    "gather_downstream",
+    "join",
     "load_settings",
     "open_workspace",
     "read_run",
     "resolved",
+    "with_columns",
 ]
