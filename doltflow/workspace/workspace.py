@@ -24,8 +24,10 @@ from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
 from doltflow.sources.dolt import Database, Session, databases_in, is_database
 from doltflow.sources.metaflow.store import Store
+from doltflow.workspace.at import head_of, nowhere
 from doltflow.workspace.commits import Commits
 from doltflow.workspace.index import Index, Made, index_file
+from doltflow.workspace.opening import Opening
 from doltflow.workspace.settings import Settings
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class Workspace:
         self._stack = stack
         self._databases: dict[str, Database] = {}
         self._unreadable: dict[str, str] = {}
+        self._openings: dict[str, Opening] = {}
         self._sessions: dict[str, Session] = {}
         self._commits: dict[str, Commits] = {}
         self._tables: dict[tuple[str, str], list[str]] = {}
@@ -102,7 +105,10 @@ class Workspace:
     @property
     def names(self) -> list[str]:
         """The names of the databases; one that cannot be read is warned of and left out."""
-        for name in sorted(set(self._databases) - set(self._sessions) - set(self._unreadable)):
+        waiting = sorted(set(self._databases) - set(self._sessions) - set(self._unreadable))
+        for name in waiting:
+            self._begin(name)
+        for name in waiting:
             try:
                 self.session(name)
             except (DoltNotFoundError, DoltVersionError, DatabaseLockedError):
@@ -111,6 +117,17 @@ class Workspace:
                 self._unreadable[name] = error.message
                 self.warn(f"The database `{name}` is left out: {error.message}")
         return sorted(set(self._databases) - set(self._unreadable))
+
+    def prepare(self) -> None:
+        """Opens the databases and the store, all at once: for who needs them all."""
+        for name in set(self._databases) - set(self._unreadable):
+            self._begin(name)
+        _ = self.store
+
+    def _begin(self, name: str) -> None:
+        if name not in self._openings:
+            self._openings[name] = Opening(self._databases[name])
+            self._stack.callback(self._openings[name].close)
 
     def session(self, name: str) -> Session:
         """The session with a database.
@@ -123,7 +140,8 @@ class Workspace:
                 raise DatabaseNotFoundError(
                     f"There is no database `{name}` in {self.place}.", nearest(name, self._databases) or _WHERE
                 )
-            self._sessions[name] = self._stack.enter_context(self._databases[name].open())
+            self._begin(name)
+            self._sessions[name] = self._openings[name].session()
         return self._sessions[name]
 
     def learn(self, access: Access, config: DatabaseConfig | None) -> None:
@@ -259,11 +277,11 @@ class Workspace:
         for name in names:
             session = self.session(name)
             try:
-                commits[name] = session.resolve(at) if at is not None else session.branch_head(session.default_branch())
+                commits[name] = head_of(session, at)
             except RefNotFoundError as error:
                 missing.append(error)
         if not commits:
-            raise missing[0]
+            raise nowhere(missing)
         there = [name for name, commit in commits.items() if self.spelled(name, table, commit) is not None]
         if len(there) > 1:
             raise AmbiguousDatabaseError(

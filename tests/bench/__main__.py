@@ -182,6 +182,38 @@ def bulk_figures(folder: Path) -> list[Figure]:
     return [read, write]
 
 
+def history_figures(folder: Path) -> list[Figure]:
+    """The trace of a table in a long history: without doltflow's index of it, and with it."""
+    import history
+
+    short, long = history.History(folder / "short"), history.History(folder / "long")
+    short.grow(100)
+    doltflow = str(Path(sys.executable).with_name("doltflow"))
+    trace = [doltflow, "trace", f"a{history.DERIVED - 1}"]
+    log = "select commit_hash, date, message from"
+    raw_log = ["dolt", "sql", "-q", f"{log} source.dolt_log union all {log} analysis.dolt_log"]
+    index = Path(os.environ["HOME"]) / ".cache" / "doltflow" / "index"
+    figures = []
+    for commits in (5_000, 10_000, 20_000):
+        long.grow(commits)
+        cold, raw, warm, few = [], [], [], []
+        for number in range(8):
+            shutil.rmtree(index, ignore_errors=True)
+            times = run(trace, long.folder), run(raw_log, long.folder)
+            run(trace, short.folder)
+            more = run(trace, long.folder), run(trace, short.folder)
+            if number:
+                cold.append(times[0])
+                raw.append(times[1])
+                warm.append(more[0])
+                few.append(more[1])
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        name = f"`doltflow trace` of {commits:,} commits and {commits // 2:,} runs"
+        figures.append(figure(f"{name}, cold / `dolt sql` of their `dolt_log`", 1.5, cold, raw, peak))
+        figures.append(figure(f"{name}, warm / the same on 100 commits", 1.2, warm, few, peak))
+    return figures
+
+
 def table(figures: list[Figure]) -> str:
     """The figures as a Markdown table."""
     lines = ["| | ratio | goal | | seconds | raw | peak MiB |", "| --- | --- | --- | --- | --- | --- | --- |"]
@@ -212,6 +244,7 @@ def main() -> None:
         "help": help_figure,
         "small": small_figure,
         "bulk": bulk_figures,
+        "history": history_figures,
     }
     wanted = [name for name in sys.argv[1:] if name in scenarios] or list(scenarios)
     figures: list[Figure] = []

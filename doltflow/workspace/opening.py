@@ -1,0 +1,51 @@
+"""A database that is being opened by a thread: what takes time is its server's start, and others start meanwhile."""
+
+import threading
+from contextlib import AbstractContextManager
+
+from doltflow.sources.dolt import Database, Session
+
+
+class Opening:
+    """The opening of one database, and in the end its closing."""
+
+    def __init__(self, database: Database) -> None:
+        self._context: AbstractContextManager[Session] = database.open()
+        self._session: Session | None = None
+        self._error: BaseException | None = None
+        self._is_done = threading.Event()
+        self._lock = threading.Lock()
+        self._is_closed = False
+        # A daemon: one that waits for a locked database must not keep the program that was interrupted.
+        threading.Thread(target=self._run, name=f"doltflow-open-{database.name}", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            session = self._context.__enter__()
+        except BaseException as error:
+            self._error = error
+        else:
+            with self._lock:
+                if self._is_closed:
+                    self._context.__exit__(None, None, None)
+                self._session = session
+        finally:
+            self._is_done.set()
+
+    def session(self) -> Session:
+        """The session, once the database is open.
+
+        Raises:
+            DoltError: It cannot be opened; see `Database.open`.
+        """
+        self._is_done.wait()
+        if self._session is None:
+            raise self._error or RuntimeError("not opened")
+        return self._session
+
+    def close(self) -> None:
+        """Closes the database, or has it closed as soon as it is open."""
+        with self._lock:
+            if self._session is not None and not self._is_closed:
+                self._context.__exit__(None, None, None)
+            self._is_closed = True
