@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ from doltflow.errors import (
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.quoting import literal, quote
-from doltflow.sources.dolt import history, refs
+from doltflow.sources.dolt import history, past, refs
 from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.server import Endpoint, serving
 
 if TYPE_CHECKING:  # Arrow and the writing of frames take half a second to import, and most commands need neither.
@@ -222,7 +224,14 @@ class Session:
         self._connection.use(at)
         return int(self._connection.value(f"select count(*) from {quote(table)}"))
 
-    def read(self, table: str, at: str, columns: Sequence[str] | None = None, where: str | None = None) -> "pa.Table":
+    def read(
+        self,
+        table: str,
+        at: str,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+    ) -> "pa.Table":
         """Rows of a table at a commit.
 
         Args:
@@ -230,6 +239,7 @@ class Session:
             at: Full hash of the commit.
             columns: The columns to take, in order; all without it.
             where: A predicate in SQL, checked by the caller.
+            limit: At most so many rows, the first ones.
 
         Raises:
             TableNotFoundError, ColumnNotFoundError: The table or a column is not there.
@@ -251,7 +261,9 @@ class Session:
                     nearest(name, [column.name for column in known]),
                 )
         wanted = known if columns is None else [by_name[name.casefold()] for name in columns]
-        return fetch_table(self._connection, quote(table), wanted, f"WHERE {where}" if where else "")
+        rest = [f"WHERE {where}"] if where else []
+        rest += [f"LIMIT {limit:d}"] if limit is not None else []
+        return fetch_table(self._connection, quote(table), wanted, " ".join(rest))
 
     def query(self, query: str, at: str) -> "pa.Table":
         """The result of a query at a commit; that it only reads is checked by the caller."""
@@ -298,6 +310,22 @@ class Session:
         settings |= _settings(self.database.folder / ".dolt" / "config.json")
         name, email = settings.get("user.name"), settings.get("user.email")
         return format_author(name, email or "") if name else None
+
+    def commit_at(self, head: str, moment: datetime) -> str:
+        """The hash of the commit that a branch was at at a moment; see `doltflow.sources.dolt.past.commit_at`."""
+        return past.commit_at(self._connection, head, moment, self.name)
+
+    def part_of_log(self, part: Part) -> list[Commit]:
+        """The wanted commits of a log, newest first."""
+        return [self._named(commit) for commit in past.log(self._connection, part)]
+
+    def changed_tables(self, head: str, commits: Sequence[Commit]) -> dict[str, tuple[str, ...]]:
+        """The tables that each of some ancestors of a commit changed; see `doltflow.sources.dolt.past`."""
+        return past.changed_tables(self._connection, head, commits)
+
+    def views(self, at: str) -> list[str]:
+        """The names of the views at a commit."""
+        return past.views(self._connection, at)
 
 
 def format_author(name: str, email: str) -> str:
