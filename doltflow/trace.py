@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -14,11 +15,13 @@ from doltflow.workspace import (
     Gathered,
     Workspace,
     find_run,
+    follow,
     gather,
     gather_downstream,
     join,
     load_settings,
     open_workspace,
+    with_columns,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ def trace(
     depth: int | None = None,
     zoom: Zoom = "run",
     direction: Direction = "upstream",
+    columns: bool = False,
     folder: Path | None = None,
 ) -> TraceResult:
     """The lineage of a table or a run.
@@ -70,13 +74,14 @@ def trace(
         depth: How many edges away from the target to go at most.
         zoom: Whether runs, steps or tasks are the nodes; a step or a task that is asked for is a node in any case.
         direction: `upstream` for what it was made from, `downstream` for what was made from it, or `both`.
+        columns: Whether to follow columns too: which of them were read and written, on the graph's edges and tables.
         folder: Where to look for databases and for Metaflow's store; the current folder without it.
 
     Raises:
         TableNotFoundError, RunNotFoundError: There is neither a table nor a run of that name.
         DatabaseNotFoundError, AmbiguousDatabaseError, RefNotFoundError: As they say.
     """
-    asked = _Asked(depth, zoom, direction)
+    asked = _Asked(depth, zoom, direction, columns)
     with open_workspace(load_settings(folder), database, folder) as workspace:
         workspace.prepare()
         start = _start(workspace, target, at)
@@ -93,10 +98,11 @@ def trace_table(
     depth: int | None = None,
     zoom: Zoom = "run",
     direction: Direction = "upstream",
+    columns: bool = False,
     folder: Path | None = None,
 ) -> TraceResult:
     """The lineage of a table; as `trace`, but `table` is never taken for a run."""
-    asked = _Asked(depth, zoom, direction)
+    asked = _Asked(depth, zoom, direction, columns)
     with open_workspace(load_settings(folder), database, folder) as workspace:
         workspace.prepare()
         return _trace_table(workspace, _table(workspace, table, at), asked)
@@ -109,6 +115,7 @@ class _Asked:
     depth: int | None
     zoom: Zoom
     direction: Direction
+    columns: bool
 
     def __post_init__(self) -> None:
         if self.depth is not None and self.depth < 0:
@@ -122,11 +129,13 @@ class _Asked:
         self, workspace: Workspace, versions: Iterable[TableVersion] = (), runs: Iterable[Pathspec] = ()
     ) -> Gathered:
         """The facts that lie that way."""
-        edges = self.zoom != "run"
-        if self.direction == "upstream":
-            return gather(workspace, versions, runs, edges=edges)
-        down = gather_downstream(workspace, versions, runs, edges=edges)
-        return down if self.direction == "downstream" else join(gather(workspace, versions, runs, edges=edges), down)
+        edges, found = self.zoom != "run", []
+        if self.direction != "downstream":
+            found.append(gather(workspace, versions, runs, edges=edges))
+        if self.direction != "upstream":
+            found.append(gather_downstream(workspace, versions, runs, edges=edges))
+        gathered = reduce(join, found)
+        return replace(gathered, facts=with_columns(workspace, gathered.facts)) if self.columns else gathered
 
     def nodes(self, graph: "networkx.DiGraph[str]", node: str) -> set[str]:
         """The nodes that lie that way, the one in question included."""
@@ -202,6 +211,8 @@ def _trace_run(workspace: Workspace, pathspec: Pathspec, asked: _Asked) -> Trace
 def _result(
     workspace: Workspace, graph: "networkx.DiGraph[str]", target: str, asked: _Asked, runs: dict[str, Run]
 ) -> TraceResult:
+    if asked.columns:
+        follow(workspace, graph, target)
     shown = {f"{data['flow']}/{data['run_id']}" for _, data in graph.nodes(data=True) if "flow" in data}
     kept = {name: run for name, run in runs.items() if name in shown}
     return TraceResult(graph, target, asked.zoom, kept, workspace.warnings, asked.direction)

@@ -19,12 +19,13 @@ BELOW = {
     "errors": set(),
     "model": {"errors"},
     "lineage": {"model", "errors"},
+    "lineage_columns": {"model", "errors"},
     "sql": {"model", "errors"},
     "sources.dolt": {"model", "errors"},
     "sources.metaflow": {"model", "errors"},
 }
 SOURCES = {"sources.dolt", "sources.metaflow"}
-BELOW["workspace"] = {"lineage", "sql", "model", "errors"} | SOURCES
+BELOW["workspace"] = {"lineage", "lineage_columns", "sql", "model", "errors"} | SOURCES
 BELOW["recorder"] = {"sql", "model", "errors"} | SOURCES
 BELOW |= {operation: BELOW["workspace"] | {"workspace"} for operation in OPERATIONS}
 BELOW["render"] = BELOW["workspace"] | {"workspace"} | OPERATIONS

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from doltflow.errors import QueryError, RefNotFoundError, TableNotFoundError
 from doltflow.model.access import Columns, Derived
-from doltflow.model.quoting import quote
+from doltflow.model.quoting import column_name, quote
 from doltflow.sources.dolt import HASH, Session
-from doltflow.sql import Output, QueryReads, RefRead, analyse, column_name, derive
+from doltflow.sql import Output, QueryReads, RefRead, analyse, derive
 
 _VIEWS = (
     "select table_name as name, view_definition as query from information_schema.views where table_schema = database()"

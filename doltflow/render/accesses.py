@@ -6,6 +6,8 @@ Accesses come as the graph holds them: the dictionaries that `Access.summary()` 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from doltflow.lineage_columns import columns_read
+from doltflow.model.quoting import column_name
 from doltflow.render.text import count, safe, short
 
 _VERBS = {"append": "appended", "update": "updated"}
@@ -40,18 +42,37 @@ def _amount(verb: str, rows: Sequence[int | None]) -> str:
 
 def columns_note(accesses: Iterable[Mapping[str, Any]], table: str) -> str:
     """`columns code, price`; empty where all columns were read, or it is not known which."""
-    names: set[str] = set()
+    names = columns_read(accesses, table).names
+    return names_note(names, _MOST_COLUMNS) if names else ""
+
+
+def names_note(names: Sequence[str] | None, most: int | None = None, *, is_all: bool = False) -> str:
+    """`columns code, price`; and in words what is no list of names."""
+    if is_all:
+        return "all columns"
+    if names is None:
+        return "columns not known"
+    shown = [safe(name) for name in names]
+    more = f" and {len(shown) - most} more" if most is not None and len(shown) > most else ""
+    return f"{'column' if len(shown) == 1 else 'columns'} {', '.join(shown[:most])}{more}" if shown else "no columns"
+
+
+def columns_said(accesses: Sequence[Mapping[str, Any]], table: str) -> str:
+    """Which columns reads took, whatever is known of it, and what the queries computed from them."""
+    taken = columns_read(accesses, table)
+    return " · ".join([names_note(taken.names, is_all=taken.is_all), *derived_notes(accesses, table)])
+
+
+def derived_notes(accesses: Iterable[Mapping[str, Any]], table: str) -> list[str]:
+    """`median ← price` for each result column that a query computed from columns of a table, or gave another name."""
+    prefix = column_name(table, "").casefold()
+    notes: dict[str, None] = {}
     for access in accesses:
-        columns = access.get("columns")
-        of_table = next((v for k, v in (columns or {}).items() if k.casefold() == table.casefold()), None)
-        if of_table is None:
-            return ""
-        names.update(map(str, of_table))
-    if not names:
-        return ""
-    shown = [safe(name) for name in sorted(names)]
-    more = f" and {len(shown) - _MOST_COLUMNS} more" if len(shown) > _MOST_COLUMNS else ""
-    return f"{'column' if len(shown) == 1 else 'columns'} {', '.join(shown[:_MOST_COLUMNS])}{more}"
+        for name, sources in (access.get("derived") or {}).items():
+            own = [source[len(prefix) :] for source in sources or () if source.casefold().startswith(prefix)]
+            if own and own != [name]:
+                notes[f"{safe(name)} ← {', '.join(map(safe, own))}"] = None
+    return list(notes)
 
 
 def version_name(database: str, table: str, commit: str | None) -> str:

@@ -28,4 +28,5 @@ def box(graph: "networkx.DiGraph[str]", node: str) -> list[str]:
 def arrow(graph: "networkx.DiGraph[str]", source: str, target: str) -> str:
     """What an arrow says; empty where nothing is known."""
     edge = graph.edges[source, target]
-    return rows_note(edge.get("accesses", ()))
+    table = graph.nodes[source if edge.get("kind") == "read" else target].get("table", "")
+    return labels.joined(rows_note(edge.get("accesses", ())), *labels.followed_notes(edge, table))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from doltflow.render.diagram import arrow, box
-from doltflow.render.text import safe
+from doltflow.render.text import exact
 
 if TYPE_CHECKING:
     import networkx
@@ -29,7 +29,7 @@ def dot(graph: "networkx.DiGraph[str]") -> str:
 
 
 def _name(node: str) -> str:
-    return f'"{_escaped(safe(node))}"'
+    return f'"{_escaped(exact(node))}"'
 
 
 def _escaped(text: str) -> str:

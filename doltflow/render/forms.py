@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 def trace_data(result: "TraceResult") -> dict[str, Any]:
     """Node-link data: `networkx.node_link_graph(data, edges="edges")` makes the graph of it again."""
-    return node_link(result.graph) | {
-        "graph": {"target": result.target, "zoom": result.zoom, "warnings": list(result.warnings)}
-    }
+    return node_link(result.graph) | {"graph": trace_about(result)}
+
+
+def trace_about(result: "TraceResult") -> dict[str, Any]:
+    """What is said of the graph as a whole."""
+    return {"target": result.target, "zoom": result.zoom, "warnings": list(result.warnings)}
 
 
 def node_link(graph: "networkx.DiGraph[str]") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from doltflow.render.accesses import columns_note, names_of, rows_note, version_name
+from doltflow.render.accesses import columns_note, derived_notes, names_note, names_of, rows_note, version_name
 from doltflow.render.text import count, duration, first_line, moment, safe, short, value
 
 Attributes = Mapping[str, Any]
@@ -89,6 +89,18 @@ def extra_notes(attributes: Attributes) -> list[str]:
 
 
 def edge_note(edge: Attributes, table: str) -> str:
-    """What flowed: rows and, of a read, columns."""
+    """What flowed: rows and, of a read, columns; of a write too where columns were followed."""
     accesses = edge.get("accesses", ())
+    if "columns" in edge:
+        return joined(rows_note(accesses), *followed_notes(edge, table))
     return joined(rows_note(accesses), columns_note(accesses, table) if edge.get("kind") == "read" else "")
+
+
+def followed_notes(edge: Attributes, table: str) -> list[str]:
+    """The columns of an edge where they were followed, and what queries computed from them."""
+    if "columns" not in edge:
+        return []
+    if edge.get("kind") == "write":
+        return [f"{safe(str(edge.get('via')))}: {names_note(edge['columns'])}"]
+    names = names_note(edge["columns"], is_all=bool(edge.get("all_columns")))
+    return [names, *derived_notes(edge.get("accesses", ()), table)]

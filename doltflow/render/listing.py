@@ -12,7 +12,7 @@ from doltflow.model.access import Access, TaskRecord
 from doltflow.model.commit import Commit
 from doltflow.model.run import Run
 from doltflow.render import labels
-from doltflow.render.accesses import columns_note, rows_note, version_name
+from doltflow.render.accesses import columns_said, rows_note, version_name
 from doltflow.render.forms import own_accesses, resolved, took
 from doltflow.render.labels import run_style
 from doltflow.render.text import duration, moment, safe, short, value
@@ -115,7 +115,7 @@ def _by_task(result: "ShowResult") -> Iterator[RenderableType]:
             attempt = f" (attempt {access.attempt})" if access.attempt else ""
             yield from _indented([f"{safe(_below_run(task))}{attempt}"])
         name = version_name(access.database, table or "?", version or access.commit)
-        columns = columns_note([access.summary()], table or "?") if access.kind == "read" else ""
+        columns = columns_said([access.summary()], table or "?") if access.kind == "read" else ""
         branch = f"branch {safe(access.branch)}" if access.branch else ""
         pinned = f"at {short(access.commit)}" if access.commit and version and access.commit != version else ""
         key = f"as {safe(access.key)}" if access.key != table else ""

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from doltflow.render.diagram import arrow, box
+from doltflow.render.text import exact
 
 if TYPE_CHECKING:
     import networkx
@@ -19,7 +20,10 @@ _SUSPECT = re.compile(r"(?<=\w)[._-](?=\w)|([\x00-\x7fﬂ¶])")
 
 
 def mermaid(graph: "networkx.DiGraph[str]") -> str:
-    """The text of a flowchart from left to right: tables are cylinders, runs are rounded, commits by hand are flags."""
+    """The text of a flowchart from left to right: tables are cylinders, runs are rounded, commits by hand are flags.
+
+    Below it stand the ids of the nodes, in comments; spelled as labels are, for a brace in one could be a directive.
+    """
     ids = {node: f"n{number}" for number, node in enumerate(graph)}
     lines = ["flowchart LR"]
     for node, attributes in graph.nodes(data=True):
@@ -31,6 +35,7 @@ def mermaid(graph: "networkx.DiGraph[str]") -> str:
         text = _escaped(arrow(graph, source, target))
         said = f'|"{text}"|' if text else ""
         lines.append(f"    {ids[source]} {shaft}{said} {ids[target]}")
+    lines += [f"    %% {name} = {_escaped(exact(node))}" for node, name in ids.items()]
     return "\n".join(lines) + "\n"
 
 

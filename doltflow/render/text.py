@@ -29,6 +29,11 @@ def safe(text: str, *, lines: bool = False) -> str:
     return (_UNSAFE_IN_LINES if lines else _UNSAFE).sub(_escaped, text)
 
 
+def exact(text: str) -> str:
+    r"""The text as `safe` gives it, but so that it can be told back: a backslash of its own is doubled."""
+    return safe(text.replace("\\", "\\\\"))
+
+
 def _escaped(match: re.Match[str]) -> str:
     character = match[0]
     code = ord(character)

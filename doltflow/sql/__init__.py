@@ -21,7 +21,6 @@ __all__ = [
     "RefRead",
     "analyse",
     "check_predicate",
-    "column_name",
     "derive",
     "literal",
     "quote",
@@ -66,11 +65,6 @@ def derive(
     from doltflow.sql.analysis import derive as run
 
     return run(query, schema, views)
-
-
-def column_name(table: str, column: str) -> str:
-    """`table.column`, in backticks where a dot or backtick of theirs could be misread."""
-    return ".".join(quote(name) if set(name) & {".", "`"} else name for name in (table, column))
 
 
 def tables_of(query: str) -> tuple[str, ...] | None:
