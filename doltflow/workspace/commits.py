@@ -63,20 +63,29 @@ class Commits:
 
     def made(self) -> list[Made]:
         """The commits that runs made, newest first."""
+        self._bring_up_to_date()
         if self._listed is None:
-            self._bring_up_to_date()
-        if self._listed is None:
-            self._listed = self._index.made()
+            listed = self._index.made()
+            self._listed = listed if self._index.is_open else self._scan()
         return self._listed
 
     def of_run(self, run: str) -> list[Commit]:
         """The commits that a run, `Flow/run_id`, made, newest first."""
         self._bring_up_to_date()
-        if self._listed is not None and not self._of_run:
-            for one in self._listed:
-                self._of_run.setdefault(one.run, []).append(one)
-        made = self._of_run.get(run, []) if self._listed is not None else self._index.of_run(run)
+        made = self._index.of_run(run) if self._listed is None else None
+        if made is None or not self._index.is_open:
+            made = self._by_run().get(run, [])
         return [commit for commit in (self.find(one.hash) for one in made) if commit is not None]
+
+    def _by_run(self) -> dict[str, list[Made]]:
+        if not self._of_run:
+            for one in self.made():
+                self._of_run.setdefault(one.run, []).append(one)
+        return self._of_run
+
+    def _scan(self, heads: Iterable[str] | None = None, known: Iterable[str] = ()) -> list[Made]:
+        asked = set(self._session.branches().values()) if heads is None else set(heads)
+        return [Made(*row) for row in self._session.made_by_runs(sorted(asked), sorted(known))]
 
     def has_runs(self) -> bool:
         """Whether a run made any of the commits."""
@@ -92,11 +101,10 @@ class Commits:
             return
         left = tips - heads
         anew = bool(left) and not self._session.reaches(sorted(heads), sorted(left))
-        known = () if anew else sorted(tips)
-        made = [Made(*row) for row in self._session.made_by_runs(sorted(heads - set(known)), known)]
+        known = frozenset() if anew else tips
+        made = self._scan(heads - known, known)
         if not self._index.advance(tips, heads, made, anew=anew):
-            known_before = [Made(*row) for row in self._session.made_by_runs(sorted(heads), ())] if known else made
-            self._listed = known_before
+            self._listed = self._scan(heads) if known else made
 
     # Versions of tables
 

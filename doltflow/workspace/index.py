@@ -24,6 +24,7 @@ create table changes (name text, at text, hash text not null, primary key (name,
 pragma user_version = {VERSION};
 commit;
 """
+_TABLES = ("tips", "made", "changes")
 _WAIT = 2.0  # seconds for another process that writes; then it goes without
 
 
@@ -79,6 +80,8 @@ class Index:
                     raw.executescript(_SCHEMA)
             if self._version(raw) != VERSION or raw.execute("pragma quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("not an index")
+            for table in _TABLES:
+                raw.execute(f"select 1 from {table} limit 0")  # Fails where there is none.
         except BaseException:
             raw.close()
             raise
@@ -87,6 +90,11 @@ class Index:
     @staticmethod
     def _version(raw: sqlite3.Connection) -> int:
         return int(raw.execute("pragma user_version").fetchone()[0])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its answers count."""
+        return self._raw is not None
 
     def close(self) -> None:
         """Closes the file."""
@@ -98,7 +106,7 @@ class Index:
         """Forgets everything, on disk too."""
         with self._writing() as raw:
             if raw is not None:
-                for table in ("tips", "made", "changes"):
+                for table in _TABLES:
                     raw.execute(f"delete from {table}")
 
     def tips(self) -> frozenset[str]:
@@ -130,7 +138,7 @@ class Index:
                 [(one.hash, one.run, one.task, one.date) for one in reversed(list(made))],
             )
             done = True
-        return done and self._raw is not None
+        return done and self.is_open
 
     def of_run(self, run: str) -> list[Made]:
         """The commits of a run, newest first."""
