@@ -400,7 +400,12 @@ def test_trace_json() -> None:
     envelope = json.loads("".join(trace_answer(result, "json", None)))
     assert envelope["schema"] == "doltflow.trace/1"
     again = networkx.node_link_graph(envelope["data"], edges="edges")
-    assert again.graph == {"target": result.target, "zoom": "run", "warnings": ["The store is old."]}
+    assert again.graph == {
+        "target": result.target,
+        "zoom": "run",
+        "direction": "upstream",
+        "warnings": ["The store is old."],
+    }
     again.graph.clear()
     assert networkx.utils.graphs_equal(again, result.graph)
     assert node_link(result.graph) == networkx.node_link_data(result.graph, edges="edges")
@@ -430,6 +435,14 @@ replay of HospitalProcedurePriceVarianceByState/1763821999000000"])
     n5 --> n4
     n6 -->|"read 36 rows"| n3
     n7 --> n6
+    %% n0 = hospital-price-analysis/variance_by_procedure@33333333333333333333333333333333
+    %% n1 = HospitalProcedurePriceVarianceByState/1763822000654321
+    %% n2 = hospital-price-analysis/state_procedure_medians@44444444444444444444444444444444
+    %% n3 = HospitalPriceStateMedians/1763821990123456
+    %% n4 = hospital-price-transparency/prices@55555555555555555555555555555555
+    %% n5 = hospital-price-transparency@55555555555555555555555555555555
+    %% n6 = hospital-price-transparency/hospitals@66666666666666666666666666666666
+    %% n7 = hospital-price-transparency@66666666666666666666666666666666
 """
     )
 
@@ -443,6 +456,8 @@ def test_mermaid_of_any_name() -> None:
 flowchart LR
     n0[("db/#95;a b_c#46; #34;#96;#91;#93;#40;#41;#123;#125;#124;#60;#62;#35;#59;#38;#92;#36;#42;#126;#58;#92;n\
 价格 #64258;°é<br/>@ 11111111")]
+    %% n0 = db/#95;a b_c#46; #34;#96;#91;#93;#40;#41;#123;#125;#124;#60;#62;#35;#59;#38;#92;#92;#36;#42;#126;#58;#92;n\
+价格 #64258;°é@11111111111111111111111111111111
 """
     )
 
@@ -472,12 +487,12 @@ def test_dot() -> None:
         == rf"""digraph doltflow {{
     rankdir=LR;
     "db/out@{ones}" [shape=cylinder, label="db/out\n@ 11111111"];
-    "db/a\"b\\c&amp;lt;\\nd@{twos}" [shape=cylinder, label="db/a\"b\\c&amp;lt;\\nd\n@ 22222222"];
+    "db/a\"b\\\\c&amp;lt;\\nd@{twos}" [shape=cylinder, label="db/a\"b\\c&amp;lt;\\nd\n@ 22222222"];
     "db@{twos}" [shape=note, label="db @ 22222222\nJane Doe\n2021-03-01 15:45\n“Import”"];
     "F/1/start" [shape=box, label="F\n1/start"];
     "F/1/end" [shape=box, label="F\n1/end"];
-    "db/a\"b\\c&amp;lt;\\nd@{twos}" -> "F/1/start" [label="read 5 rows"];
-    "db@{twos}" -> "db/a\"b\\c&amp;lt;\\nd@{twos}";
+    "db/a\"b\\\\c&amp;lt;\\nd@{twos}" -> "F/1/start" [label="read 5 rows"];
+    "db@{twos}" -> "db/a\"b\\\\c&amp;lt;\\nd@{twos}";
     "F/1/start" -> "F/1/end" [style=dashed];
     "F/1/end" -> "db/out@{ones}";
 }}
@@ -620,10 +635,11 @@ Reads and writes
     read  hospital-price-transparency/prices @ 55555555 · 30,123 rows · columns
           code, price · branch main
     read  hospital-price-transparency/prices @ 55555555 · query over 2 tables
-          gave 10 rows · as mine · branch main at 77777777
+          gave 10 rows · columns not known · as mine · branch main at 77777777
     read  hospital-price-transparency/hospitals @ 55555555 · query over 2 tables
-          gave 10 rows · as mine · branch main at 77777777
-    read  hospital-price-transparency/? @ 77777777 · 10 rows · as odd
+          gave 10 rows · columns not known · as mine · branch main at 77777777
+    read  hospital-price-transparency/? @ 77777777 · 10 rows · columns not known
+          · as odd
   end/2 (attempt 1)
     wrote hospital-price-analysis/out @ 88888888 · appended 5 rows · branch main
     wrote hospital-price-analysis/same @ 88888888 · 5 rows · no change · branch

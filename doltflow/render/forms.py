@@ -24,7 +24,12 @@ def trace_data(result: "TraceResult") -> dict[str, Any]:
 
 def trace_about(result: "TraceResult") -> dict[str, Any]:
     """What is said of the graph as a whole."""
-    return {"target": result.target, "zoom": result.zoom, "warnings": list(result.warnings)}
+    return {
+        "target": result.target,
+        "zoom": result.zoom,
+        "direction": result.direction,
+        "warnings": list(result.warnings),
+    }
 
 
 def node_link(graph: "networkx.DiGraph[str]") -> dict[str, Any]:
