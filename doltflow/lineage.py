@@ -47,6 +47,7 @@ class Facts:
             the newest by a run that a commit by hand then changed.
         runs: What is known of the runs, by `Flow/run_id`.
         steps: Pairs of pathspecs of tasks, a task and one that came next.
+        versions: Versions that belong into the graph even where no access tells of them.
     """
 
     resolved: Sequence[Resolved]
@@ -54,6 +55,7 @@ class Facts:
     merges: Mapping[TableVersion, Sequence[TableVersion]] = field(default_factory=dict)
     runs: Mapping[str, Run] = field(default_factory=dict)
     steps: Sequence[tuple[str, str]] = ()
+    versions: Sequence[TableVersion] = ()
 
     def commit(self, version: TableVersion) -> Commit | None:
         """The commit that made a version, where it is known."""
@@ -72,7 +74,7 @@ def build(facts: Facts, versions: Iterable[TableVersion] = (), zoom: Zoom = "run
         A `DiGraph`, acyclic; the nodes' and edges' attributes are those that the design's command line gives.
     """
     building = _Building(facts, zoom)
-    for version in [*versions, *(item.version for item in facts.resolved)]:
+    for version in [*versions, *facts.versions, *(item.version for item in facts.resolved)]:
         building.add_version(version)
     for item in facts.resolved:
         building.add_access(item)

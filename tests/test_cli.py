@@ -272,7 +272,8 @@ def test_options_reach_the_operation(monkeypatch: pytest.MonkeyPatch, capsys: py
     asked = found(monkeypatch)
     assert main(["runs", "--flow", "F", "--limit", "3", "--output", "jsonl"]) == 0
     assert main(["runs"]) == 0
-    assert asked == [{"flow": "F", "limit": 3}, {"flow": None, "limit": None}]
+    dates = {"since": None, "until": None}
+    assert asked == [{"flow": "F", "limit": 3} | dates, {"flow": None, "limit": None} | dates]
     traced: list[Any] = []
 
     def operation(*arguments: Any, **options: Any) -> Any:
@@ -281,10 +282,16 @@ def test_options_reach_the_operation(monkeypatch: pytest.MonkeyPatch, capsys: py
 
     monkeypatch.setattr(doltflow.trace, "trace", operation)
     main(["trace", "t", "-d", "db", "--at", "main", "--depth", "2", "--zoom", "step", "--output", "dot"])
-    main(["trace", "F/latest"])
+    main(["trace", "F/latest", "--downstream"])
+    main(["trace", "t", "--both"])
+    plain = {"columns": False}
     assert traced == [
-        (("t",), {"database": "db", "at": "main", "depth": 2, "zoom": "step"}),
-        (("F/latest",), {"database": None, "at": None, "depth": None, "zoom": "run"}),
+        (("t",), {"database": "db", "at": "main", "depth": 2, "zoom": "step", "direction": "upstream"} | plain),
+        (
+            ("F/latest",),
+            {"database": None, "at": None, "depth": None, "zoom": "run", "direction": "downstream"} | plain,
+        ),
+        (("t",), {"database": None, "at": None, "depth": None, "zoom": "run", "direction": "both"} | plain),
     ]
 
 

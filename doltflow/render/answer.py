@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from doltflow.render.dot import dot
+from doltflow.render.downstream import downstream_text
+from doltflow.render.edges import edges
 from doltflow.render.envelope import envelope, line
-from doltflow.render.forms import demo_data, run_data, runs_data, show_data, trace_data
+from doltflow.render.forms import demo_data, run_data, runs_data, show_data, trace_about, trace_data
+from doltflow.render.graphml import graphml
 from doltflow.render.listing import demo_text, runs_text, show_text
 from doltflow.render.mermaid import limits, mermaid
 from doltflow.render.terminal import drawn, width
@@ -21,7 +24,7 @@ Stream = TextIO | None
 """Where the answer will go, which decides on colours and line breaks; None where that is closed."""
 
 
-TraceOutput = Literal["text", "json", "mermaid", "dot"]
+TraceOutput = Literal["text", "json", "mermaid", "dot", "graphml", "csv"]
 
 
 def trace_warnings(result: "TraceResult", output: TraceOutput) -> tuple[str, ...]:
@@ -38,8 +41,13 @@ def trace_answer(result: "TraceResult", output: TraceOutput, stream: Stream) -> 
             yield mermaid(result.graph)
         case "dot":
             yield dot(result.graph)
+        case "graphml":
+            yield graphml(result.graph, trace_about(result))
+        case "csv":
+            yield edges(result.graph)
         case "text":
-            yield drawn(trace_text(result, width(stream)), stream)
+            told = trace_text if result.direction == "upstream" else downstream_text
+            yield drawn(told(result, width(stream)), stream)
 
 
 def runs_answer(result: "RunsResult", output: Literal["text", "json", "jsonl"], stream: Stream) -> Iterator[str]:

@@ -36,32 +36,51 @@ def trace_text(result: "TraceResult", width: int | None = None) -> Iterator[Rend
         result: What `trace` returned.
         width: The terminal's width; None where lines may be of any length.
     """
-    levels = _LEVELS_UNLIMITED if width is None else max(_LEVELS, (width - _LABEL) // _INDENT)
-    for number, tree in enumerate(_Painter(result, levels).paint()):
+    yield from trees(Painter(result.graph, result.target, result.runs, width))
+
+
+def trees(painter: "Painter") -> Iterator[RenderableType]:
+    """The trees of a painter, an empty line between them."""
+    for number, tree in enumerate(painter.paint()):
         if number:
             yield Text()
         yield tree
 
 
-class _Painter:
-    def __init__(self, result: "TraceResult", levels: int) -> None:
-        self.graph: networkx.DiGraph[str] = result.graph
-        self.target = result.target
-        self.runs: Mapping[str, Run] = result.runs
-        self.levels = levels
+class Painter:
+    """Draws what led to a node.
+
+    Args:
+        graph: The graph; all of it is told.
+        target: The node at the top.
+        runs: The runs in the graph.
+        width: The terminal's width; None where lines may be of any length.
+    """
+
+    def __init__(
+        self, graph: "networkx.DiGraph[str]", target: str, runs: "Mapping[str, Run]", width: int | None
+    ) -> None:
+        self.graph = graph
+        self.target = target
+        self.runs = runs
+        self.levels = _LEVELS_UNLIMITED if width is None else max(_LEVELS, (width - _LABEL) // _INDENT)
         self.told: set[str] = set()
         self.later: deque[str] = deque()
         self.promised: set[str] = set()
 
     def paint(self) -> Iterator[Tree]:
+        """The trees, the target's first."""
         self.later.append(self.target)
         # Of a run asked for by its steps, not every step leads to the last one: what is left over gets its own tree.
-        waiting = deque(node for node in reversed(list(self.graph)) if self._is_end(node))
+        waiting = deque(self._ends())
         while self.later or waiting:
             root = self.later.popleft() if self.later else waiting.popleft()
             self.promised.discard(root)
             if root not in self.told:
                 yield self._tree(root)
+
+    def _ends(self) -> list[str]:
+        return [node for node in reversed(list(self.graph)) if self._is_end(node)]
 
     def _is_end(self, node: str) -> bool:
         """Whether a node of a run leads to nothing but tables that are told of with it."""
@@ -157,9 +176,12 @@ class _Painter:
             labels.joined(flow, labels.run_facts(attributes)),
             labels.rerun_note(attributes.get("rerun_of")),
             labels.parameters_note(run.parameters) if run is not None and attributes.get("kind") == "run" else "",
-            *(self._output(node, table) for table in self.graph.successors(node) if table != consumer),
+            *self._outputs(node, consumer),
             *labels.extra_notes(attributes),
         ]
+
+    def _outputs(self, node: str, consumer: str | None) -> list[str]:
+        return [self._output(node, table) for table in self.graph.successors(node) if table != consumer]
 
     def _output(self, node: str, table: str) -> str:
         """A table that a run wrote beside the one it is told of for."""

@@ -40,7 +40,7 @@ def gather_downstream(
     for run in runs:
         walk.take(run)
     walk.go()
-    return walk.gathered()
+    return walk.gathered(walk.seen)
 
 
 class _Walk(Collection):
@@ -49,7 +49,7 @@ class _Walk(Collection):
     def __init__(self, workspace: Workspace, edges: bool, counts: Counts | None) -> None:
         super().__init__(workspace, edges)
         self.versions: deque[TableVersion] = deque()
-        self._seen: set[TableVersion] = set()
+        self.seen: dict[TableVersion, None] = {}
         self._items: dict[str, list[Resolved]] = {}
         self._taken: set[str] = set()
         self._counts = counts
@@ -59,8 +59,8 @@ class _Walk(Collection):
     def go(self) -> None:
         while self.versions:
             version = self.versions.popleft()
-            if version not in self._seen:
-                self._seen.add(version)
+            if version not in self.seen:
+                self.seen[version] = None
                 self._follow(version)
 
     def _follow(self, version: TableVersion) -> None:

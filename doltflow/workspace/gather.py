@@ -51,6 +51,7 @@ def join(first: Gathered, second: Gathered) -> Gathered:
         {**a.merges, **b.merges},
         {**a.runs, **b.runs},
         list(dict.fromkeys([*a.steps, *b.steps])),
+        [*a.versions, *b.versions],
     )
     return Gathered(facts, {**first.runs, **second.runs})
 
@@ -66,10 +67,11 @@ class Collection:
         self.commits: dict[tuple[str, str], Commit] = {}
         self.merges: dict[TableVersion, list[TableVersion]] = {}
 
-    def gathered(self) -> Gathered:
-        """What was collected."""
+    def gathered(self, versions: Iterable[TableVersion] = ()) -> Gathered:
+        """What was collected, and versions that belong to it even where no access tells of them."""
         steps = [pair for run in self.runs.values() for pair in run.edges]
-        return Gathered(Facts(self.resolved, self.commits, self.merges, self.runs, steps), self.runs)
+        facts = Facts(self.resolved, self.commits, self.merges, self.runs, steps, list(versions))
+        return Gathered(facts, self.runs)
 
     def commit(self, version: TableVersion) -> Commit | None:
         """The commit that made a version, where it is here."""

@@ -12,6 +12,7 @@ EPILOG = (
     "Examples:\n\n\b\n"
     "  doltflow trace variance_by_procedure\n"
     "  doltflow trace prices --database hospital-price-transparency --at main\n"
+    "  doltflow trace prices --downstream\n"
     "  doltflow trace HospitalPriceStateMedians/latest --zoom step --output mermaid"
 )
 
@@ -31,22 +32,37 @@ def trace(
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="REF", help="The table as of this commit, tag or branch."),
+        typer.Option(metavar="REF", help="The table as of this commit, tag, branch, HEAD~2 or date."),
     ] = None,
     depth: Annotated[
         int | None,
-        typer.Option(metavar="N", min=0, help="Go at most this many arrows up from the target."),
+        typer.Option(metavar="N", min=0, help="Go at most this many arrows away from the target."),
     ] = None,
     zoom: Annotated[
         Literal["run", "step", "task"],
         typer.Option(help="Show whole runs, their steps, or their tasks."),
     ] = "run",
+    is_downstream: Annotated[
+        bool,
+        typer.Option("--downstream", help="Show what was made from the target instead."),
+    ] = False,
+    is_both: Annotated[
+        bool,
+        typer.Option("--both", help="Show what the target was made from and what was made from it."),
+    ] = False,
+    columns: Annotated[
+        bool,
+        typer.Option("--columns", help="Follow columns too: which were read and written, and what queries computed."),
+    ] = False,
     output: Annotated[
-        Literal["text", "json", "mermaid", "dot"],
-        typer.Option(help="How to answer; json is networkx node-link data."),
+        Literal["text", "json", "mermaid", "dot", "graphml", "csv"],
+        typer.Option(
+            help="How to answer; json is networkx node-link data, csv a line for each edge with its ends, their "
+            "kinds, the table, the number of accesses, the rows and the columns."
+        ),
     ] = "text",
 ) -> Iterator[str]:
-    """Show where a table or a run's data came from, back to the source.
+    """Show where a table or a run's data came from, back to the source; or what was made from it.
 
     Looks at the Dolt databases in the current folder and just below it, and at Metaflow's store.
 
@@ -54,8 +70,10 @@ def trace(
     """
     with aside():
         from doltflow.render.answer import trace_answer, trace_warnings
+        from doltflow.trace import Direction
         from doltflow.trace import trace as ask
 
-        result = ask(target, database=database, at=at, depth=depth, zoom=zoom)
+        direction: Direction = "both" if is_both else "downstream" if is_downstream else "upstream"
+        result = ask(target, database=database, at=at, depth=depth, zoom=zoom, columns=columns, direction=direction)
     warn(trace_warnings(result, output))
     return trace_answer(result, output, sys.stdout)

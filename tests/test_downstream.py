@@ -1,0 +1,89 @@
+"""What was made from a table or a run: over flows, databases, merges, updates and changes by hand."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from histories import Histories, histories
+
+from doltflow.lineage import ZOOMS, Zoom, build, downstream, upstream
+from doltflow.model.table import TableVersion
+from doltflow.workspace import Workspace, gather, gather_downstream, load_settings, open_workspace
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Histories]:
+    """An empty folder, which is the current one."""
+    folder = tmp_path / "histories"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with histories(folder) as made:
+        yield made
+
+
+# The mirror
+
+TABLES = ("t", "u")
+LONGEST = 5  # commits during which a run is on its way
+
+
+def draw(here: Histories, names: tuple[str, str], seed: int, commits: int) -> None:
+    """A random history of two databases: runs, changes by hand, branches and merges, reads of what is old."""
+    chance = random.Random(seed)
+    branches = {name: ["main"] for name in names}
+    for name in names:
+        here.database(name, *TABLES)
+    for number in range(commits):
+        name = chance.choice(names)
+        branch, table = chance.choice(branches[name]), chance.choice(TABLES)
+        add = f"insert into {table} values ({number}, {number})"
+        # Not while a run is on its way: the commit is one node, and would seem to lead from one table to the other.
+        kinds = ["hand", "run", "run", "run", "branch", "merge"] if number % LONGEST else ["both"]
+        match chance.choice(kinds):
+            case "hand":
+                here.by_hand(name, add, branch=branch)
+            case "both":
+                here.by_hand(name, *(f"insert into {table} values ({number}, 0)" for table in TABLES), branch=branch)
+            case "branch":
+                branches[name].append(f"b{number}")
+                here.branch(name, f"b{number}", chance.choice(here.commits[name]))
+            case "merge":
+                here.merge(name, chance.choice(branches[name]), branch)
+            case "run":
+                reads = [
+                    (source, chance.choice(TABLES), chance.choice(here.commits[source]))
+                    for source in chance.choices(names, k=chance.randrange(3))
+                ]
+                mode = chance.choice(["replace", "update", "append"])
+                whole = [f"delete from {table}"] if mode == "replace" else []
+                task = f"F/{number // LONGEST}/s/{chance.randrange(2)}"
+                here.run(name, task, table, *whole, add, reads=reads, mode=mode, branch=branch)
+
+
+def all_versions(workspace: Workspace) -> set[TableVersion]:
+    found = set()
+    for name in workspace.names:
+        for commit in workspace.commits(name):
+            for table in workspace.tables(name, commit):
+                version = workspace.version(name, table, commit)
+                assert version is not None
+                found.add(version)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_downstream_has_it_upstream_and_the_other_way_round(here: Histories, seed: int) -> None:
+    draw(here, ("a", "b"), seed, 26)
+    zoom: Zoom = ZOOMS[seed % 3]
+    with open_workspace(load_settings(), None, None) as workspace:
+        versions = all_versions(workspace)
+        above, below = set(), set()
+        for version in versions:
+            up = build(gather(workspace, [version], edges=zoom != "run").facts, [version], zoom)
+            above |= {(source, version.id) for source in upstream(up, version.id)}
+            down = build(gather_downstream(workspace, [version], edges=zoom != "run").facts, [version], zoom)
+            below |= {(version.id, made) for made in downstream(down, version.id)}
+        ids = {version.id for version in versions}
+        assert len(ids) < len(above)
+        assert {pair for pair in below if pair[1] in ids} == {pair for pair in above if pair[0] in ids}
