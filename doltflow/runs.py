@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doltflow.errors import StoreNotFoundError, UsageError
+from doltflow.model.moment import parse_span
 from doltflow.model.run import Run
 from doltflow.workspace import all_runs, load_settings, open_workspace, read_run
 
@@ -21,20 +22,31 @@ class RunsResult:
     warnings: tuple[str, ...]
 
 
-def runs(*, flow: str | None = None, limit: int | None = None, folder: Path | None = None) -> RunsResult:
+def runs(
+    *,
+    flow: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    limit: int | None = None,
+    folder: Path | None = None,
+) -> RunsResult:
     """The runs that read or wrote tables in Dolt, newest first.
 
     Args:
         flow: Only runs of this flow.
+        since: Only runs that began at this date or later; of a date alone its beginning is meant.
+        until: Only runs that began at this date or earlier; of a date alone its end is meant.
         limit: At most so many.
         folder: Where to look for databases and for Metaflow's store; the current folder without it.
 
     Raises:
+        UsageError: A date is none, the dates are the wrong way round, or the limit is negative.
         RunNotFoundError: There is no such flow.
         StoreNotFoundError: There is neither a Metaflow store nor a database to look at.
     """
     if limit is not None and limit < 0:
         raise UsageError(f"The limit is {limit}.", "It is 0 or more.")
+    first, last = parse_span(since, until)
     with open_workspace(load_settings(folder), None, folder) as workspace:
         if workspace.store is None and not workspace.names:
             raise StoreNotFoundError(
@@ -42,9 +54,11 @@ def runs(*, flow: str | None = None, limit: int | None = None, folder: Path | No
                 "Go to the folder where the flows ran.",
             )
         found: list[Run] = []
-        for pathspec in all_runs(workspace, flow):
+        for pathspec, began in all_runs(workspace, flow).items():
             if len(found) == limit:
                 break
+            if (first is not None and began < first) or (last is not None and began > last):
+                continue
             run = read_run(workspace, pathspec).run
             if run.accesses:
                 found.append(run)

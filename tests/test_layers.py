@@ -14,7 +14,7 @@ import pytest
 import doltflow
 
 PACKAGE = Path(doltflow.__file__).parent
-OPERATIONS = {"trace", "runs", "show", "demo", "versions"}
+OPERATIONS = {"cat", "demo", "log", "runs", "show", "trace", "versions"}
 BELOW = {
     "errors": set(),
     "model": {"errors"},
@@ -45,7 +45,7 @@ USERS = {
     "doltcli": {"sources.dolt"},
     "pymysql": {"sources.dolt"},
     "connectorx": {"sources.dolt"},
-    "pyarrow": {"sources.dolt", "recorder"},
+    "pyarrow": {"sources.dolt", "recorder", "render"},
     "pandas": {"recorder"},
     "polars": {"recorder"},
     "metaflow": {"sources.metaflow", USER_CODE},

@@ -3,9 +3,12 @@
 import contextlib
 import io
 import os
+import secrets
+import stat
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from pathlib import Path
+from typing import IO, TextIO
 
 from doltflow.errors import DoltflowError
 
@@ -38,8 +41,11 @@ def prepare(*, utf8: bool) -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def answer(pieces: Iterable[str]) -> None:
+def answer(pieces: Iterable[str | bytes]) -> None:
     """Writes the answer. A reader that has had enough, such as `head`, is no error.
+
+    Args:
+        pieces: Texts, or bytes that go out as they are.
 
     Raises:
         DoltflowError: It cannot be written, as on a full disk.
@@ -48,13 +54,54 @@ def answer(pieces: Iterable[str]) -> None:
         return
     try:
         for piece in pieces:
-            sys.stdout.write(piece)
+            if isinstance(piece, bytes):
+                sys.stdout.flush()
+                sys.stdout.buffer.write(piece)
+            else:
+                sys.stdout.write(piece)
         sys.stdout.flush()
     except BrokenPipeError:
         discard(sys.stdout)
     except OSError as error:
         discard(sys.stdout)
         raise DoltflowError(f"The answer could not be written: {error.strerror}.") from error
+
+
+def save(file: Path, pieces: Iterable[str | bytes]) -> None:
+    """Writes the answer into a file, which is written whole or stays as it was.
+
+    Raises:
+        DoltflowError: It cannot be written.
+    """
+    try:
+        target = file.resolve()
+        is_new = not target.exists()
+        if not is_new and not target.is_file():  # A pipe or a device is no file that another could replace.
+            with target.open("wb") as there:
+                _write(there, pieces)
+            return
+    except (OSError, RuntimeError, ValueError) as error:  # Links in a circle; what no system takes for a name.
+        raise _unwritten(file, error) from error
+    beside = target.with_name(f".doltflow-{secrets.token_hex(8)}")
+    try:
+        with beside.open("xb") as new:
+            _write(new, pieces)
+        if not is_new:
+            beside.chmod(stat.S_IMODE(target.stat().st_mode))
+        beside.replace(target)
+    except OSError as error:
+        raise _unwritten(file, error) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _unwritten(file: Path, error: Exception) -> DoltflowError:
+    return DoltflowError(f"`{file}` could not be written: {getattr(error, 'strerror', None) or error}.")
+
+
+def _write(file: IO[bytes], pieces: Iterable[str | bytes]) -> None:
+    for piece in pieces:
+        file.write(piece if isinstance(piece, bytes) else piece.encode())
 
 
 def say(text: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from doltflow.cli.commands import demo, runs, show, trace
+from doltflow.cli.commands import cat, demo, log, runs, show, trace
 
 app = typer.Typer(
     help="Where every number that a pipeline on Dolt and Metaflow produced came from.",
@@ -48,6 +48,8 @@ for _command, _epilog in (
     (trace.trace, trace.EPILOG),
     (runs.runs, runs.EPILOG),
     (show.show, show.EPILOG),
+    (log.log, log.EPILOG),
+    (cat.cat, cat.EPILOG),
     (demo.demo, demo.EPILOG),
 ):
     app.command(epilog=_epilog)(_command)

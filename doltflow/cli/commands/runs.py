@@ -6,13 +6,21 @@ from typing import Annotated, Literal
 
 import typer
 
+from doltflow.cli.options import SinceOption, UntilOption
 from doltflow.cli.streams import aside, note, warn
 
-EPILOG = "Examples:\n\n\b\n  doltflow runs\n  doltflow runs --flow HospitalPriceStateMedians --limit 5 --output jsonl"
+EPILOG = (
+    "Examples:\n\n\b\n"
+    "  doltflow runs\n"
+    "  doltflow runs --flow HospitalPriceStateMedians --limit 5 --output jsonl\n"
+    "  doltflow runs --since 2026-03-01 --until 2026-03-31"
+)
 
 
 def runs(
     flow: Annotated[str | None, typer.Option(metavar="FLOW", help="Only the runs of this flow.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the newest N.")] = None,
     output: Annotated[
         Literal["text", "json", "jsonl"], typer.Option(help="How to answer; jsonl is one run a line.")
@@ -26,8 +34,9 @@ def runs(
         from doltflow.render.answer import runs_answer
         from doltflow.runs import runs as ask
 
-        result = ask(flow=flow, limit=limit)
+        result = ask(flow=flow, since=since, until=until, limit=limit)
     warn(result.warnings)
     if not result.runs and output == "text":
-        note(f"No run{f' of {flow}' if flow else ''} has read or written a table in Dolt here.")
+        asked = [f" {word} {value}" for word, value in (("of", flow), ("since", since), ("until", until)) if value]
+        note(f"No run{''.join(asked)} has read or written a table in Dolt here.")
     return runs_answer(result, output, sys.stdout)
