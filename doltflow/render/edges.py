@@ -2,11 +2,11 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from doltflow.lineage_columns import columns_read
+from doltflow.render.envelope import compact
 from doltflow.render.text import exact
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def edges(graph: "networkx.DiGraph[str]") -> str:
 
     `database`, `table` and `commit` are those of the table at the edge's end; `accesses` counts the reads or writes
     that the edge stands for, `rows` are theirs together where all are known; `columns` are a JSON list, `*` for all,
-    empty where they are not known. A line break or control character in a text is escaped as in `\n`, a backslash
+    empty where they are not known. In all else a line break or control character is escaped as in `\n` and a backslash
     doubled: each edge is one line.
     """
     out = io.StringIO()
@@ -46,7 +46,9 @@ def edges(graph: "networkx.DiGraph[str]") -> str:
 
 
 def _write(writer: Any, *values: object) -> None:
-    writer.writerow(["" if value is None else exact(str(value)) for value in values])
+    *texts, columns = values
+    # JSON has its own escapes, and is read as JSON.
+    writer.writerow([*("" if text is None else exact(str(text)) for text in texts), columns])
 
 
 def _table(attributes: Mapping[str, Any]) -> tuple[object, ...]:
@@ -67,4 +69,4 @@ def _columns(edge: Mapping[str, Any], table: str) -> str | None:
     if edge.get("kind") == "read" and taken.is_all:
         return ALL
     names = edge.get("columns", taken.names)
-    return None if names is None else json.dumps(list(names), ensure_ascii=False)
+    return None if names is None else compact(list(names))

@@ -22,13 +22,18 @@ def line(data: Mapping[str, Any]) -> str:
     return _dumps(data, indent=None)
 
 
+def compact(value: Any) -> str:
+    """A value as JSON on one line, without a line break, to stand in another form."""
+    return _dumps(value, indent=None)[:-1]
+
+
 def error_envelope(code: str, message: str, hint: str, *, one_line: bool = False) -> str:
     """What is printed instead of an answer when a command that was asked for JSON fails."""
     error = {"code": code, "message": message, "hint": hint}
     return _dumps({"schema": f"doltflow.error/{VERSION}", "error": error}, indent=None if one_line else 2)
 
 
-def _dumps(data: Mapping[str, Any], indent: int | None) -> str:
+def _dumps(data: Any, indent: int | None) -> str:
     text = json.dumps(plain(data), ensure_ascii=False, indent=indent, allow_nan=False)
     # JSON itself escapes only what is below the space. All these are outside of the plane's letters and inside strings.
     return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"

@@ -5,13 +5,13 @@ that XML cannot hold, is JSON, and its key says so in `desc`. A node keeps its i
 escaped, and the attribute `id` holds it as it is.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
+from doltflow.render.envelope import compact
 from doltflow.render.plain import plain
 from doltflow.render.text import STEERING, exact
 
@@ -26,7 +26,6 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # What could steer a terminal, where the file goes to one, and what a reader of XML would turn into a space.
 _TO_REFER = re.compile(f"[\t\n\r{STEERING}]")
-_IN_JSON = re.compile(f"[{STEERING}\ufffe\uffff]")
 _JSON = "JSON"
 _LARGEST = 2**63
 
@@ -92,8 +91,7 @@ def _typed(value: Any) -> tuple[str, str, str]:
     # An element without text is one without a value to networkx.
     if isinstance(value, str) and value and not _NOT_XML.search(value):
         return "string", "", value
-    text = json.dumps(value, ensure_ascii=False)
-    return "string", _JSON, _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return "string", _JSON, _NOT_XML.sub(lambda match: f"\\u{ord(match[0]):04x}", compact(value))
 
 
 def _declared(key: str, kind: str, name: str, type_: str, description: str) -> str:
