@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha1
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,9 @@ def test_the_whole_artifact(recorded: Recorded) -> None:
             "pathspec": f"RUN/{name}", "attempt": 0, "script": str(FLOWS / "record_flow.py"),
             "python": platform.python_version(), "metaflow": version("metaflow"), "doltflow": version("doltflow"),
             "dolt": served, "git_commit": found["git_commit"], "git_dirty": found["git_dirty"],
+            "folder": "HERE", "foreach": [],
+            "packages": [[package, version(package)] for package in ("numpy", "pandas", "pyarrow")],
+            "sources": [["record_flow.py", sha1((FLOWS / "record_flow.py").read_bytes()).hexdigest()]],
         }  # fmt: skip
 
     start, end = "start/1", "end/3"

@@ -110,6 +110,11 @@ class TaskRecord:
         git_commit: The commit of the git repository the script is in, where it is in one.
         git_dirty: Whether that repository had uncommitted changes.
         python, metaflow, doltflow, dolt: Versions.
+        folder: Absolute path of the folder in which the task ran.
+        foreach: In which foreaches the task stood, the outermost first: the step that opened each, and the index.
+        packages: Names and versions of the packages of frames and numbers that were imported.
+        sources: The flow's file and its local modules: path relative to the flow's file, and the key of its content in
+            Metaflow's store.
     """
 
     pathspec: str
@@ -121,3 +126,7 @@ class TaskRecord:
     metaflow: str | None = None
     doltflow: str | None = None
     dolt: str | None = None
+    folder: str | None = None
+    foreach: tuple[tuple[str, int], ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()

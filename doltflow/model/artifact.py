@@ -149,9 +149,18 @@ def _decode_config(key: object, value: object) -> DatabaseConfig:
 def _decode_task(value: Mapping[str, Any]) -> TaskRecord:
     data = _fields(TaskRecord, value)
     _check(data, {"pathspec": str, "attempt": int})
-    texts = dict.fromkeys(("script", "git_commit", "python", "metaflow", "doltflow", "dolt"), str)
+    texts = dict.fromkeys(("script", "git_commit", "python", "metaflow", "doltflow", "dolt", "folder"), str)
     _check(data, {**texts, "git_dirty": bool}, optional=True)
+    for name, kind in (("foreach", int), ("packages", str), ("sources", str)):
+        data[name] = tuple(_pair(item, kind) for item in data.get(name) or ())
     return TaskRecord(**data)
+
+
+def _pair(value: object, kind: type) -> tuple[str, Any]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise TypeError("no pair")
+    _check({"0": value[0], "1": value[1]}, {"0": str, "1": kind})
+    return (value[0], value[1])
 
 
 def _decode_access(value: Mapping[str, Any]) -> Access:

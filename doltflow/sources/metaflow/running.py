@@ -15,6 +15,7 @@ from doltflow.errors import RecordError
 from doltflow.model.access import TaskRecord
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import rerun_of
+from doltflow.sources.metaflow.code import foreach_path, frame_packages, keep_sources
 
 ARTIFACT = "dolt"
 
@@ -157,6 +158,10 @@ def describe(task: RunningTask, dolt: str | None) -> TaskRecord:
         metaflow=_version("metaflow"),
         doltflow=_version("doltflow"),
         dolt=dolt,
+        folder=str(Path.cwd()),
+        foreach=foreach_path(task.flow),
+        packages=frame_packages(),
+        sources=keep_sources(task.flow, script) if script else (),
     )
 
 

@@ -1,0 +1,71 @@
+"""The code of a running flow: its file and the local modules that it imported, kept in Metaflow's store."""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+_LARGEST = 2_000_000  # bytes; what is larger is no source that somebody wrote
+_FOREIGN = {"site-packages", "dist-packages", ".metaflow"}
+_PACKAGES = ("numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn")
+
+
+def keep_sources(flow: Any, script: Path) -> tuple[tuple[str, str], ...]:
+    """Keeps a flow's file and the modules below its folder that are imported by now.
+
+    The store keeps equal content once, however many runs it belongs to.
+
+    Args:
+        flow: The flow's object, in a running task.
+        script: The flow's file.
+
+    Returns:
+        For each file its path relative to the flow's file's folder, and the key of its content in the store; empty
+        where the store cannot be written.
+    """
+    store = getattr(getattr(flow, "_datastore", None), "_ca_store", None)
+    if store is None:
+        return ()
+    kept = []
+    for path in _files(script):
+        try:
+            content = path.read_bytes()
+            if len(content) <= _LARGEST:
+                kept.append((path.relative_to(script.parent).as_posix(), _keep(store, content)))
+        except OSError:  # Gone meanwhile, or not to be read: then the record says what there is.
+            continue
+    return tuple(sorted(kept))
+
+
+def _files(script: Path) -> list[Path]:
+    found = {script}
+    for module in list(sys.modules.values()):
+        name = getattr(module, "__file__", None)
+        if not isinstance(name, str) or not name.endswith(".py"):
+            continue
+        path = Path(name).absolute()
+        if path.is_relative_to(script.parent) and not set(path.relative_to(script.parent).parts) & _FOREIGN:
+            found.add(path)
+    return sorted(found)
+
+
+_keys: dict[bytes, str] = {}
+
+
+def _keep(store: Any, content: bytes) -> str:
+    digest = hashlib.sha256(content).digest()
+    if digest not in _keys:
+        _keys[digest] = str(store.save_blobs(iter([content]))[0].key)
+    return _keys[digest]
+
+
+def foreach_path(flow: Any) -> tuple[tuple[str, int], ...]:
+    """In which foreaches a task stands, the outermost first: the step that opened each, and the index."""
+    stack = getattr(flow, "_foreach_stack", None) or ()
+    return tuple((str(frame.step), int(frame.index)) for frame in stack)
+
+
+def frame_packages() -> tuple[tuple[str, str], ...]:
+    """The versions of the packages that results depend on, of those that are imported by now."""
+    found = ((name, getattr(sys.modules.get(name), "__version__", None)) for name in _PACKAGES)
+    return tuple((name, str(version)) for name, version in found if version is not None)
