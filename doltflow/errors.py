@@ -90,6 +90,18 @@ class ColumnNotFoundError(DoltError):
     code = "column-not-found"
 
 
+class NoKeyError(DoltError):
+    """A table has no primary key, by which its rows could be told apart."""
+
+    code = "no-key"
+
+
+class RowNotFoundError(DoltError):
+    """No row of a table has that key, or none fits the predicate."""
+
+    code = "row-not-found"
+
+
 class RefNotFoundError(DoltError):
     """A branch, tag or commit does not exist."""
 

@@ -6,13 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from doltflow.cli.streams import aside, warn
+from doltflow.cli.streams import aside, note, warn
+from doltflow.errors import UsageError
 
 EPILOG = (
     "Examples:\n\n\b\n"
     "  doltflow trace variance_by_procedure\n"
     "  doltflow trace prices --database hospital-price-transparency --at main\n"
     "  doltflow trace prices --downstream\n"
+    "  doltflow trace state_procedure_medians --key state=TX --key code=27447 --column price --history\n"
+    "  doltflow trace prices --where \"code = '27447' and price > 90000\"\n"
     "  doltflow trace HospitalPriceStateMedians/latest --zoom step --output mermaid"
 )
 
@@ -54,6 +57,26 @@ def trace(
         bool,
         typer.Option("--columns", help="Follow columns too: which were read and written, and what queries computed."),
     ] = False,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="CONDITION", help="Only what last changed the table's rows that match, as behind WHERE."),
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Only what last changed this row; once for each column of the key."),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="With --where or --key: only the cells of this column."),
+    ] = None,
+    is_history: Annotated[
+        bool,
+        typer.Option("--history", help="With --where or --key: every change, newest first, not only the last."),
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="With --where: at most N rows; 20 without it."),
+    ] = None,
     output: Annotated[
         Literal["text", "json", "mermaid", "dot", "graphml", "csv"],
         typer.Option(
@@ -68,6 +91,34 @@ def trace(
 
     Without the store, the commits alone tell.
     """
+    if where is not None or key:
+        if is_downstream or is_both or columns:
+            raise UsageError("Rows are traced upstream.", "Leave `--downstream`, `--both` and `--columns` out.")
+        if limit is not None and where is None:
+            raise UsageError("`--limit` goes with `--where`.", "A key names one row.")
+        with aside():
+            from doltflow.render.answer import trace_warnings
+            from doltflow.render.changes import limit_note, rows_answer, traced
+            from doltflow.rows import LIMIT, parse_key, trace_rows
+
+            found = trace_rows(
+                target,
+                where=where,
+                key=parse_key(key) if key else None,
+                column=column,
+                history=is_history,
+                database=database,
+                at=at,
+                depth=depth,
+                zoom=zoom,
+                limit=LIMIT if limit is None else limit,
+            )
+        warn(trace_warnings(traced(found), output))
+        if more := limit_note(found):
+            note(more)
+        return rows_answer(found, output, sys.stdout)
+    if column is not None or is_history or limit is not None:
+        raise UsageError("`--column`, `--history` and `--limit` are about rows.", "Say which by `--where` or `--key`.")
     with aside():
         from doltflow.render.answer import trace_answer, trace_warnings
         from doltflow.trace import Direction

@@ -20,7 +20,8 @@ from doltflow.errors import (
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.quoting import literal, quote
-from doltflow.sources.dolt import history, past, refs
+from doltflow.model.row import RowChanges
+from doltflow.sources.dolt import cells, history, past, refs, rowkeys
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.server import Endpoint, serving
@@ -326,6 +327,35 @@ class Session:
     def views(self, at: str) -> list[str]:
         """The names of the views at a commit."""
         return past.views(self._connection, at)
+
+    def find_column(self, table: str, name: str, at: str) -> str:
+        """A column's name as a table that has a key spells it.
+
+        Raises:
+            ColumnNotFoundError: There is none.
+            NoKeyError: The table has no key.
+        """
+        return rowkeys.find_column(rowkeys.keyed_shape(self._connection, table, at), name, table, self.name)
+
+    def key_of(self, table: str, given: Mapping[str, object], at: str) -> dict[str, object]:
+        """A key as a user gave it, as values of its columns; see `doltflow.sources.dolt.rowkeys.key_of`."""
+        return rowkeys.key_of(rowkeys.keyed_shape(self._connection, table, at), given, table, self.name)
+
+    def matching_keys(self, table: str, at: str, where: str, limit: int) -> tuple[list[dict[str, object]], int]:
+        """The keys of the rows that a predicate takes; see `doltflow.sources.dolt.rowkeys.matching`."""
+        return rowkeys.matching(self._connection, table, at, where, limit)
+
+    def row_changes(
+        self,
+        table: str,
+        at: str,
+        keys: Sequence[Mapping[str, object]],
+        column: str | None = None,
+        *,
+        history: bool = False,
+    ) -> list[RowChanges]:
+        """Which commits changed rows; see `doltflow.sources.dolt.cells.row_changes`."""
+        return cells.row_changes(self._connection, table, at, keys, column, history=history)
 
 
 def format_author(name: str, email: str) -> str:
