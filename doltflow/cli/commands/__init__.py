@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from doltflow.cli.commands import cat, demo, log, runs, show, trace
+from doltflow.cli.commands import cat, demo, impact, log, runs, show, trace
 
 app = typer.Typer(
     help="Where every number that a pipeline on Dolt and Metaflow produced came from.",
@@ -50,6 +50,7 @@ for _command, _epilog in (
     (show.show, show.EPILOG),
     (log.log, log.EPILOG),
     (cat.cat, cat.EPILOG),
+    (impact.impact, impact.EPILOG),
     (demo.demo, demo.EPILOG),
 ):
     app.command(epilog=_epilog)(_command)
