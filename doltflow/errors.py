@@ -162,6 +162,12 @@ class AmbiguousRunError(DoltflowError):
     code = "run-ambiguous"
 
 
+class UnpinnedError(DoltflowError):
+    """A rerun would write to a database that has no branch made for it."""
+
+    code = "not-pinned"
+
+
 class StoreNotFoundError(DoltflowError):
     """Metaflow's store is not there or cannot be read."""
 

@@ -136,7 +136,7 @@ class DoltDT:
             if self._again is not None:
                 return self._again.read(table, request)
             with self._place.session(self._place.database()) as session:
-                return self._reader.table(session, table, self._pinned(session), request)
+                return self._reader.table(session, table, self._pinned(session, request.key), request)
 
     def sql(self, query: str, as_key: str, *, as_: As = "pandas", dtypes: DTypes = "arrow") -> Any:
         """The result of a query at the pinned commit; its text reaches Dolt as it is.
@@ -161,7 +161,7 @@ class DoltDT:
             if self._again is not None:
                 return self._again.sql(query, request)
             with self._place.session(self._place.database()) as session:
-                return self._reader.query(session, query, self._pinned(session), request)
+                return self._reader.query(session, query, self._pinned(session, as_key), request)
 
     def diff(self, from_commit: str, to_commit: str, table: str | Sequence[str]) -> dict[str, Any]:
         """The rows of tables that differ between two commits.
@@ -257,9 +257,10 @@ class DoltDT:
         """
         self._writer.add(df, table, pks, as_key, mode, types)
 
-    def _pinned(self, session: Session) -> Source:
-        pin = self._place.pin(session)
-        return Source(pin.branch, pin.commit, self._place.pinned_config(session))
+    def _pinned(self, session: Session, key: str) -> Source:
+        pin, recorded = self._place.pin(session), self._place.recorded(session, key)
+        config = self._place.pinned_config(session)
+        return Source(pin.branch, pin.commit, config) if recorded is None else Source(None, recorded, config)
 
     def _database(self, table: str | None) -> tuple[Database, str | None]:
         """The configuration's database, else the one that the earlier run used and the commit that it saw there."""

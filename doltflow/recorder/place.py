@@ -8,7 +8,9 @@ from pathlib import Path
 from doltflow.errors import DatabaseNotFoundError, UsageError
 from doltflow.model.access import Access
 from doltflow.model.artifact import DatabaseConfig
+from doltflow.model.pins import DatabasePin
 from doltflow.recorder.config import DoltConfig
+from doltflow.recorder.rerun import Rerun, current_pins
 from doltflow.recorder.sessions import Sessions
 from doltflow.sources.dolt import Database, Session, databases_in, is_database
 from doltflow.sources.metaflow.running import FindTask
@@ -19,12 +21,12 @@ class Pin:
     """What the reads of a context see, and where its writes go.
 
     Attributes:
-        branch: The branch.
-        commit: The commit that every read sees.
+        branch: The branch that the commit was taken from; None where a rerun sends the reads to a commit.
+        commit: The commit that every read sees; in a replay every read that was not recorded.
         undo: Commits of failed attempts of this task on the branch, newest first: the writes take them back.
     """
 
-    branch: str
+    branch: str | None
     commit: str
     undo: tuple[str, ...] = ()
 
@@ -40,6 +42,8 @@ class Place:
         self._find_task = find_task
         self._sessions: Sessions | None = None
         self._pin: Pin | None = None
+        pins = current_pins()
+        self._rerun = Rerun(pins, find_task) if pins is not None else None
 
     @property
     def is_open(self) -> bool:
@@ -66,7 +70,16 @@ class Place:
         """
         if self.config is None:
             raise UsageError("This DoltDT reads from an earlier run and has no database of its own.", "Give `config=`.")
+        if self._is_rerun():
+            name = Path(self.config.database).expanduser().resolve().name
+            found = self._rerun.database(name) if self._rerun is not None else None
+            if found is not None:
+                return found
         return Database.at(self.config.database)
+
+    def _is_rerun(self) -> bool:
+        """Whether the pins hold: they are a step's, and not of what else its process may do."""
+        return self._rerun is not None and self._find_task() is not None
 
     def database_of(self, access: Access, config: DatabaseConfig) -> Database:
         """The database that an access of an earlier run went to: where that run had it, else one of that name here.
@@ -98,11 +111,40 @@ class Place:
         """The pin of the configuration's database, made at the first question and kept."""
         if self._pin is None:
             config = self.config or DoltConfig(str(session.database.folder))
-            branch = config.branch or session.default_branch()
-            session.branch_head(branch)
-            undo = self._failed_attempts(session, branch)
-            self._pin = Pin(branch, self._seen(session, config.commit or branch), undo)
+            sent = self._rerun.pin(session) if self._rerun is not None and self._is_rerun() else None
+            self._pin = self._own_pin(session, config) if sent is None else self._sent(session, sent)
         return self._pin
+
+    def _own_pin(self, session: Session, config: DoltConfig) -> Pin:
+        branch = config.branch or session.default_branch()
+        session.branch_head(branch)
+        undo = self._failed_attempts(session, branch)
+        return Pin(branch, self._seen(session, config.commit or branch), undo)
+
+    def _sent(self, session: Session, pin: DatabasePin) -> Pin:
+        """As a rerun's pins say, whatever the configuration says."""
+        undo = self._failed_attempts(session, pin.branch) if pin.branch is not None else ()
+        if pin.commit is not None:
+            return Pin(None, pin.commit, undo)
+        branch = pin.branch or session.default_branch()
+        return Pin(branch, self._seen(session, branch), undo)
+
+    def write_branch(self, session: Session) -> str:
+        """The branch that writes go to.
+
+        Raises:
+            UnpinnedError: A rerun may not write this database.
+        """
+        if self._rerun is not None and self._is_rerun():
+            return self._rerun.branch(session)
+        return self.pin(session).branch or session.default_branch()
+
+    def recorded(self, session: Session, key: str) -> str | None:
+        """In a replay the commit at which a read of the configuration's database is to be served, where one was."""
+        if self._rerun is None or not self._is_rerun():
+            return None
+        sent, pin = self._rerun.pin(session), self.pin(session)
+        return self._rerun.read(session, key, pin.commit if sent is not None and sent.branch is not None else None)
 
     def _seen(self, session: Session, ref: str) -> str:
         """The commit that a ref stands for; where it is a branch that a failed attempt wrote, what that one saw."""

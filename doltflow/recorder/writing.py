@@ -49,7 +49,7 @@ class Writer:
         from doltflow.sources.dolt.write import Write, prepare
 
         with self._place.session(self._place.database()) as session:
-            branch = self._place.pin(session).branch
+            branch = self._place.write_branch(session)
             waiting = {pending.write.table.casefold(): pending.write.table for pending in self._pending}
             name = waiting.get(table.casefold()) or _spelled(session, table, branch)
             write = Write(name, prepare(df, pks), mode, tuple((types or {}).items()))
@@ -100,7 +100,8 @@ class Writer:
             message = self._journal.message(task, [pending.access for pending in self._pending])
             author = session.author() or format_author(task.user, f"{task.user}@localhost")
             writes = [pending.write for pending in self._pending]
-            commit, stored = session.commit_writes(pin.branch, writes, message, author, pin.undo)
+            branch = self._place.write_branch(session)
+            commit, stored = session.commit_writes(branch, writes, message, author, pin.undo)
         return [
             replace(pending.access, commit=commit, changed=done.changed)
             for pending, done in zip(self._pending, stored, strict=True)

@@ -21,10 +21,11 @@ from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.quoting import literal, quote
 from doltflow.model.row import RowChanges
-from doltflow.sources.dolt import cells, history, past, refs, rowkeys
+from doltflow.sources.dolt import cells, history, past, refs, rowkeys, stats
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.server import Endpoint, serving
+from doltflow.sources.dolt.stats import ChangedRows
 
 if TYPE_CHECKING:  # Arrow and the writing of frames take half a second to import, and most commands need neither.
     import pyarrow as pa
@@ -305,6 +306,10 @@ class Session:
         folder = self._endpoint.load_folder
         return commit_writes(self._connection, branch, writes, message, author, undo, folder)
 
+    def compose(self, base: str, other: str, tables: Sequence[str]) -> str:
+        """A commit that has some tables of `other`, and all else of `base`. No branch leads to it."""
+        return refs.compose(self._connection, base, other, tables)
+
     def author(self) -> str | None:
         """`Name <mail>` as Dolt is configured for this folder, or None where nobody configured it."""
         settings = _settings(Path(os.environ.get("DOLT_ROOT_PATH") or Path.home()) / ".dolt" / "config_global.json")
@@ -356,6 +361,10 @@ class Session:
     ) -> list[RowChanges]:
         """Which commits changed rows; see `doltflow.sources.dolt.cells.row_changes`."""
         return cells.row_changes(self._connection, table, at, keys, column, history=history)
+
+    def changed_rows(self, table: str, from_commit: str, to_commit: str) -> ChangedRows | None:
+        """By how many rows a table differs between two commits; None where its primary key changed."""
+        return stats.changed_rows(self._connection, table, from_commit, to_commit)
 
 
 def format_author(name: str, email: str) -> str:

@@ -1,6 +1,8 @@
 """What a database holds at a commit, and what its names stand for."""
 
 import re
+import uuid
+from collections.abc import Sequence
 
 from doltflow.errors import DoltError, RefNotFoundError, TableNotFoundError, nearest
 from doltflow.model.quoting import quote
@@ -113,3 +115,25 @@ def hash_of_table(connection: Connection, table: str, commit: str) -> str | None
         return str(connection.value("select dolt_hashof_table(%s)", [table]))
     except TableNotFoundError:
         return None
+
+
+def compose(connection: Connection, base: str, other: str, tables: Sequence[str]) -> str:
+    """A commit that has some tables of one commit, and all others of another one. No branch leads to it.
+
+    Args:
+        connection: To the database.
+        base: Full hash of the commit that has the others.
+        other: Full hash of the commit that has these tables.
+        tables: Their names.
+    """
+    connection.use()
+    name = f"{TEMPORARY}composed-{uuid.uuid4().hex}"
+    connection.rows("call dolt_branch(%s, %s)", [name, base])
+    try:
+        connection.use(name)
+        connection.rows(f"call dolt_checkout(%s, '--', {', '.join(['%s'] * len(tables))})", [other, *tables])
+        message = f"doltflow: {', '.join(tables)} of {other}"
+        return str(connection.value("call dolt_commit('-Am', %s)", [message]))
+    finally:
+        connection.use()
+        connection.rows("call dolt_branch('-D', %s)", [name])

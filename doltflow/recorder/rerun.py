@@ -1,0 +1,106 @@
+"""A step in a rerun: what it reads and writes is sent where the pins say, without a change to the flow's code."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from doltflow.errors import RecordError, UnpinnedError
+from doltflow.model.pins import DatabasePin, Pins, ReadPin
+from doltflow.sources.dolt import Database, Session
+from doltflow.sources.metaflow.code import foreach_path
+from doltflow.sources.metaflow.running import FindTask
+
+VARIABLE = "DOLTFLOW_PINS"
+"""Names the file of the pins, in the environment of a rerun's steps."""
+
+_served: dict[tuple[str, str], int] = {}
+"""How often this task has read a database under a key: the same key may be read again later, at another commit."""
+
+
+def current_pins() -> Pins | None:
+    """The pins of the rerun that this process is part of; None where it is part of none.
+
+    Raises:
+        RecordError: They cannot be read. The step must not go on as if there were none.
+    """
+    path = os.environ.get(VARIABLE)
+    return _read(path) if path else None
+
+
+@cache
+def _read(path: str) -> Pins:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecordError(f"The pins of this rerun cannot be read: {error}.") from error
+    return Pins.decode(text)
+
+
+class Rerun:
+    """The pins as one context obeys them."""
+
+    def __init__(self, pins: Pins, find_task: FindTask) -> None:
+        self._pins = pins
+        self._find_task = find_task
+        self._composed: dict[tuple[str, tuple[str, ...]], str] = {}
+
+    def database(self, name: str) -> Database | None:
+        """A database as the rerun has it; None where the pins do not know it."""
+        pin = self._pins.database(name)
+        return Database.at(pin.folder) if pin is not None else None
+
+    def branch(self, session: Session) -> str:
+        """The branch that the database's writes go to.
+
+        Raises:
+            UnpinnedError: The rerun may not write it.
+        """
+        pin = self._pins.database(session.name)
+        if pin is None or pin.branch is None:
+            raise UnpinnedError(
+                f"This {self._pins.kind} of {self._pins.of} would write to `{session.name}`, which that run did not.",
+                "A rerun writes only to branches that were made for it. Is the flow another one by now?",
+            )
+        return pin.branch
+
+    def pin(self, session: Session) -> DatabasePin | None:
+        """Where a database is sent; None where the pins do not know it."""
+        return self._pins.database(session.name)
+
+    def read(self, session: Session, key: str, head: str | None) -> str | None:
+        """The commit at which a read is served; None where nothing was recorded that it could be.
+
+        Args:
+            session: With the database.
+            key: What the read is recorded under.
+            head: The head of the rerun's own branch of that database when the context began.
+        """
+        recorded = self._recorded(session.name, key)
+        if recorded is None:
+            return None
+        own = tuple(table for table in recorded.own if head is not None and _differs(session, table, recorded, head))
+        if not own or head is None:
+            return recorded.commit
+        at = (recorded.commit, own)
+        if at not in self._composed:
+            self._composed[at] = session.compose(recorded.commit, head, own)
+        return self._composed[at]
+
+    def _recorded(self, database: str, key: str) -> ReadPin | None:
+        task = self._find_task()
+        if task is None:
+            return None
+        step, path = str(task.pathspec.step), foreach_path(task.flow)
+        same = [pin for pin in self._pins.reads if (pin.step, pin.foreach, pin.database) == (step, path, database)]
+        mine = [pin for pin in same if pin.key == key] or [pin for pin in same if key in pin.tables]
+        if not mine:
+            return None
+        number = _served.get((database, key), 0)
+        _served[database, key] = number + 1
+        return mine[min(number, len(mine) - 1)]
+
+
+def _differs(session: Session, table: str, recorded: ReadPin, head: str) -> bool:
+    """Whether the rerun has written another content into a table than the run that it repeats had."""
+    mine = session.table_hash(table, head)
+    return mine is not None and mine != session.table_hash(table, recorded.commit)
