@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import dolt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_history import commit, fork, merge, start
@@ -15,7 +17,7 @@ from writing import opened, sql
 
 from doltflow.errors import BadValueError, ColumnNotFoundError, DoltError, NoKeyError, QueryError, UsageError
 from doltflow.model.row import RowChange
-from doltflow.sources.dolt import Session
+from doltflow.sources.dolt import Database, Session
 
 NUMBERS = count()
 DRAWN = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -229,6 +231,33 @@ def test_a_table_that_was_dropped_and_made_again(session: Session) -> None:
         (added, "added", ("id", "v")),
     ]
     assert (changes[2].before, changes[2].after) == ({"id": 1, "v": 1}, None)
+
+
+@pytest.mark.parametrize("table", ["a,b", "we ird`t%s", "--", "ü.t"])
+def test_tables_of_any_name(session: Session, table: str) -> None:
+    branch, _ = start(session, table.replace("`", "``"))
+    quoted = "`" + table.replace("`", "``") + "`"
+    added = commit(session, f"insert into {quoted} values (1, 1)", branch=branch)
+    renamed = commit(session, f"alter table {quoted} rename column v to `w%``ü`", branch=branch)
+    changed = commit(session, f"update {quoted} set `w%``ü` = 2", branch=branch)
+    commit(session, "create table other (id int primary key)", branch=branch)
+    (found,) = session.row_changes(table, session.resolve(branch), [{"id": 1}], "w%`ü", history=True)
+    assert [change.commit for change in found.changes] == [changed, added]
+    assert renamed not in {added, changed}
+
+
+def test_a_shallow_clone_tells_as_far_as_it_goes(session: Session, tmp_path: Path) -> None:
+    branch, _ = start(session, "t")
+    commit(session, "insert into t values (1, 1), (2, 2)", branch=branch)
+    changed = commit(session, "update t set v = 3 where id = 1", branch=branch)
+    sql(session, f"call dolt_remote('add', '{branch}', 'file://{tmp_path}/remote')")
+    sql(session, f"call dolt_push('{branch}', '{branch}')")
+    dolt(tmp_path, "clone", "--depth", "1", "--branch", branch, f"file://{tmp_path}/remote", "clone")
+    with Database.at(tmp_path / "clone").open() as clone:
+        head = clone.branch_head(branch)
+        for key in (1, 2):
+            (found,) = clone.row_changes("t", head, [{"id": key}], history=True)
+            assert brief(list(found.changes)) == [(changed, "added", ("id", "v"))]
 
 
 # Values
