@@ -428,7 +428,7 @@ def test_a_flow_is_followed_and_shown(capsys: pytest.CaptureFixture[str]) -> Non
         "query over 2 tables gave 4 rows · columns not known · as untold · branch main",
         "query over 2 tables gave 4 rows · columns not known · as untold · branch main",
         "2 rows · all columns · branch main",
-        "1 row · no columns · as counted · branch main",
+        "1 row · no columns · branch main",
     ]
     assert main(["trace", "out", "--columns", "--output", "json"]) == 0
     data = json.loads(capsys.readouterr().out)["data"]
