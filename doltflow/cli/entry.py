@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from doltflow.cli.commands import app
-from doltflow.cli.streams import answer, discard, prepare, say
+from doltflow.cli.streams import AnswerError, answer, discard, prepare, say
 from doltflow.errors import DoltflowError
 
 NAME = "doltflow"
@@ -74,7 +74,7 @@ def _fail(error: Exception, output: str | None) -> int:
 
         say(safe("".join(traceback.format_exception(error)), lines=True))
     exit_code, code, message, hint = _explained(error)
-    if output in ("json", "jsonl"):
+    if output in ("json", "jsonl") and not isinstance(error, AnswerError):
         from doltflow.render.envelope import error_envelope
 
         try:

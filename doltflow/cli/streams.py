@@ -13,6 +13,10 @@ from typing import IO, TextIO
 from doltflow.errors import DoltflowError
 
 
+class AnswerError(DoltflowError):
+    """Standard output takes nothing, so that no error can be told there either."""
+
+
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
     """Sends what libraries print meanwhile to standard error: standard output is for the answer alone.
@@ -48,7 +52,7 @@ def answer(pieces: Iterable[str | bytes]) -> None:
         pieces: Texts, or bytes that go out as they are.
 
     Raises:
-        DoltflowError: It cannot be written, as on a full disk.
+        AnswerError: It cannot be written, as on a full disk.
     """
     if sys.stdout is None:  # It was closed before doltflow started.
         return
@@ -64,7 +68,7 @@ def answer(pieces: Iterable[str | bytes]) -> None:
         discard(sys.stdout)
     except OSError as error:
         discard(sys.stdout)
-        raise DoltflowError(f"The answer could not be written: {error.strerror}.") from error
+        raise AnswerError(f"The answer could not be written: {error.strerror}.") from error
 
 
 def save(file: Path, pieces: Iterable[str | bytes]) -> None:
@@ -74,12 +78,12 @@ def save(file: Path, pieces: Iterable[str | bytes]) -> None:
         DoltflowError: It cannot be written.
     """
     try:
-        target = file.resolve()
-        is_new = not target.exists()
-        if not is_new and not target.is_file():  # A pipe or a device is no file that another could replace.
-            with target.open("wb") as there:
+        is_new = not file.exists()
+        if not is_new and not file.is_file():  # A pipe or a device is no file that another could replace.
+            with file.open("wb") as there:
                 _write(there, pieces)
             return
+        target = file.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # Links in a circle; what no system takes for a name.
         raise _unwritten(file, error) from error
     beside = target.with_name(f".doltflow-{secrets.token_hex(8)}")

@@ -25,15 +25,13 @@ _STEERING = re.compile(f"[{STEERING}]")
 def csv_rows(table: "pa.Table") -> Iterator[str]:
     """The lines of a CSV file, the columns' names first."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    yield _line(_quoted(pa.array(table.column_names, pa.large_string())).to_pylist())
+    yield ",".join(_quoted(pa.array(table.column_names, pa.large_string())).to_pylist()) + "\n"
+    comma = pa.scalar(",", pa.large_string())
     for batch in _batches(table):
-        columns = [_quoted(_texts(column)).to_pylist() for column in batch.columns]
-        yield "".join(map(_line, zip(*columns, strict=True)))
-
-
-def _line(fields: Any) -> str:
-    return ",".join(fields) + "\n"
+        lines = pc.binary_join_element_wise(*(_quoted(_texts(column)) for column in batch.columns), comma)
+        yield "\n".join([*lines.to_pylist(), ""])
 
 
 def json_rows(table: "pa.Table") -> Iterator[str]:

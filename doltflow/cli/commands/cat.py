@@ -62,17 +62,18 @@ def cat(
 
     With neither --run nor --at: the table on its database's default branch.
     """
+    from doltflow.render.terminal import is_terminal
+
     form = output or _form_of(to)
+    shown = to is None and is_terminal(sys.stdout)
+    if shown and form == "parquet":
+        raise UsageError(
+            "Parquet is binary, and standard output is a terminal.", "Name a file with `--to`, or use a pipe."
+        )
     with aside():
         from doltflow.cat import cat as ask
         from doltflow.render.cat import cat_answer, cat_note, saved_note
-        from doltflow.render.terminal import is_terminal
 
-        shown = to is None and is_terminal(sys.stdout)
-        if shown and form == "parquet":
-            raise UsageError(
-                "Parquet is binary, and standard output is a terminal.", "Name a file with `--to`, or use a pipe."
-            )
         names = _names(columns) if columns is not None else None
         result = ask(table, database=database, run=run, at=at, where=where, columns=names, limit=limit)
     warn(result.warnings)

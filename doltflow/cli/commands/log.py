@@ -50,12 +50,13 @@ def log(
 
     Of each database its default branch, or what --at names.
     """
+    from doltflow.render.terminal import is_terminal
+
+    few = _ON_TERMINAL if limit is None and output == "text" and is_terminal(sys.stdout) else None
     with aside():
         from doltflow.log import log as ask
         from doltflow.render.log import log_answer
-        from doltflow.render.terminal import is_terminal
 
-        few = _ON_TERMINAL if limit is None and output == "text" and is_terminal(sys.stdout) else None
         result = ask(database, table=table, at=at, since=since, until=until, limit=few if limit is None else limit)
     warn(result.warnings)
     if not result.commits and output == "text" and limit != 0:
