@@ -1,24 +1,39 @@
 """doltflow: git blame, git bisect and make for every number that a pipeline on Dolt and Metaflow produced.
 
 In a flow: `from doltflow import DoltConfig, DoltDT`. For what the command `doltflow` answers: `trace`, `trace_table`,
-`trace_rows`, `runs` and `show` of the modules with those names; each returns a frozen result and prints nothing.
+`trace_rows`, `runs`, `show`, `impact` and `status` of the modules with those names; each returns a frozen result and
+prints nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from doltflow.impact import ImpactResult
     from doltflow.recorder import DoltConfig, DoltDT
     from doltflow.rows import RowsResult, trace_rows
+    from doltflow.status import StatusResult
     from doltflow.trace import TraceResult, trace_table
 
-__all__ = ["DoltConfig", "DoltDT", "RowsResult", "TraceResult", "__version__", "trace_rows", "trace_table"]
+__all__ = [
+    "DoltConfig",
+    "DoltDT",
+    "ImpactResult",
+    "RowsResult",
+    "StatusResult",
+    "TraceResult",
+    "__version__",
+    "trace_rows",
+    "trace_table",
+]
 
 # What is exported is imported when it is first asked for: the command line must not wait for Metaflow and Arrow.
 _HOME = {
     "DoltConfig": "doltflow.recorder",
     "DoltDT": "doltflow.recorder",
+    "ImpactResult": "doltflow.impact",
     "RowsResult": "doltflow.rows",
+    "StatusResult": "doltflow.status",
     "TraceResult": "doltflow.trace",
     "trace_rows": "doltflow.rows",
     "trace_table": "doltflow.trace",

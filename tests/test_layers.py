@@ -14,7 +14,7 @@ import pytest
 import doltflow
 
 PACKAGE = Path(doltflow.__file__).parent
-OPERATIONS = {"cat", "demo", "log", "rows", "runs", "show", "trace", "versions", "impact"}
+OPERATIONS = {"cat", "demo", "log", "rows", "runs", "show", "trace", "versions", "impact", "status"}
 BELOW = {
     "errors": set(),
     "model": {"errors"},
@@ -33,7 +33,7 @@ BELOW["cli"] = BELOW["render"] | {"render"}
 BELOW["__main__"] = {"cli"}
 # The door of the package names what users get; doltflow itself takes only the version from it.
 DOOR = "doltflow"
-OF_THE_DOOR = {"recorder", "trace", "rows", "runs", "show"}
+OF_THE_DOOR = {"recorder", "trace", "rows", "runs", "show", "impact", "status"}
 # The flows that the demo copies are a user's code, and import what a user imports.
 USER_CODE = "demo.flows"
 

@@ -27,12 +27,14 @@ class RunRecords:
         commits: The commits that the run made, oldest first.
         inherited: Reads that a commit lists beside those of its own task, with the pathspec of its task, where no
             artifact tells which task made them.
+        is_stored: Whether Metaflow's store knows the run.
     """
 
     run: Run
     artifacts: Record
     commits: tuple[Commit, ...]
     inherited: tuple[tuple[Access, str], ...]
+    is_stored: bool = False
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ def read_run(workspace: Workspace, pathspec: Pathspec, *, edges: bool = False) -
     accesses, inherited = _joined(workspace, told, _counting(commits, told.attempts))
     run = told.run or _run_of_commits(pathspec, commits)
     run = replace(run, accesses=accesses, tasks=told.record.tasks)
-    return RunRecords(run, told.record, tuple(commits), inherited)
+    return RunRecords(run, told.record, tuple(commits), inherited, told.run is not None)
 
 
 def _run_of_commits(pathspec: Pathspec, commits: list[Commit]) -> Run:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from doltflow.cli.commands import cat, demo, impact, log, runs, show, trace
+from doltflow.cli.commands import cat, demo, impact, log, runs, show, status, trace
 
 app = typer.Typer(
     help="Where every number that a pipeline on Dolt and Metaflow produced came from.",
@@ -51,6 +51,7 @@ for _command, _epilog in (
     (log.log, log.EPILOG),
     (cat.cat, cat.EPILOG),
     (impact.impact, impact.EPILOG),
+    (status.status, status.EPILOG),
     (demo.demo, demo.EPILOG),
 ):
     app.command(epilog=_epilog)(_command)
