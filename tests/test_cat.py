@@ -36,6 +36,7 @@ from doltflow.errors import (
 )
 from doltflow.model.commit import ReadTrailer
 from doltflow.render.rows import csv_rows, json_rows, parquet_rows
+from doltflow.sources.dolt import Database
 
 VALUES = (
     "create table exact (id bigint primary key, small tinyint, flag boolean, big bigint unsigned, "
@@ -132,16 +133,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
         numbers = "create table numbers (id int primary key)", "insert into numbers values (99)"
         message = run_message("Copy/3/start/1", "numbers", read("two"))
         hashes["copied"] = commit(made, "2026-02-05T00:00:00Z", message, *numbers)
-        yield Past(here.folder, hashes)
+        with Database.at(source).open(), Database.at(made).open():  # Each question would start its own servers.
+            yield Past(here.folder, hashes)
 
 
 @pytest.fixture
-def past(built: Past, monkeypatch: pytest.MonkeyPatch) -> Iterator[Past]:
-    """The databases, for tests that only ask; their folder is the current one. Afterwards no server runs."""
+def past(built: Past, monkeypatch: pytest.MonkeyPatch) -> Past:
+    """The databases, for tests that only ask; their folder is the current one."""
     monkeypatch.chdir(built.folder)
-    yield built
-    assert not is_served(built.folder / "source")
-    assert not is_served(built.folder / "made")
+    return built
 
 
 def ids(result: CatResult) -> list[int]:
@@ -259,7 +259,7 @@ def test_an_unknown_column_of_a_predicate_names_the_columns(past: Past) -> None:
 
 def test_a_commit_that_is_gone(built: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(built.folder, copy)
+    shutil.copytree(built.folder, copy, ignore=shutil.ignore_patterns("sql-server.*"))
     monkeypatch.chdir(copy)
     shutil.rmtree("source")
     dated_database(copy / "source", "2026-01-01T00:00:00Z")
@@ -279,11 +279,12 @@ def test_rows_and_columns(past: Past) -> None:
 
 def test_asking_changes_nothing(built: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(built.folder, copy)
+    shutil.copytree(built.folder, copy, ignore=shutil.ignore_patterns("sql-server.*"))
     monkeypatch.chdir(copy)
     dolt(copy / "made", "sql", "-q", "delete from total")
     before = footprint(copy / "made")
     assert ids(cat("total")) == [12]
+    assert not is_served(copy / "made")
     assert footprint(copy / "made") == before
 
 

@@ -17,6 +17,7 @@ from doltflow.cli import main
 from doltflow.errors import DatabaseNotFoundError, RefNotFoundError, TableNotFoundError, UsageError
 from doltflow.log import LogResult, log
 from doltflow.model.commit import ReadTrailer
+from doltflow.sources.dolt import Database
 
 STRANGE = "a,b"
 
@@ -60,16 +61,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
         made = run_message("Flow/1/start/2", "m", read)
         make(two, "run", "01-05", "create table m (id int primary key)", message=made)
         make(two, "quoted", "01-07", "insert into m values (1)", message="it's \\ \x1b[31m\nbelow")
-        yield Past(here.folder, hashes)
+        with Database.at(one).open(), Database.at(two).open():  # Each question would start its own servers.
+            yield Past(here.folder, hashes)
 
 
 @pytest.fixture
-def past(built: Past, monkeypatch: pytest.MonkeyPatch) -> Iterator[Past]:
-    """The databases, for tests that only ask; their folder is the current one. Afterwards no server runs."""
+def past(built: Past, monkeypatch: pytest.MonkeyPatch) -> Past:
+    """The databases, for tests that only ask; their folder is the current one."""
     monkeypatch.chdir(built.folder)
-    yield built
-    assert not is_served(built.folder / "one")
-    assert not is_served(built.folder / "two")
+    return built
 
 
 ONE = ["view", "nothing", "key", "dropped", "renamed", "merge", "u", "side", "rows", "t", "one"]
@@ -283,11 +283,12 @@ def test_on_a_terminal_the_newest_few(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_asking_changes_nothing(built: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(built.folder, copy)
+    shutil.copytree(built.folder, copy, ignore=shutil.ignore_patterns("sql-server.*"))
     monkeypatch.chdir(copy)
     dolt(copy / "one", "sql", "-q", "insert into t values (9, 9)")
     before = footprint(copy / "one")
     assert built.listed(log("one", table="t"))[0] == "key"
+    assert not is_served(copy / "one")
     assert footprint(copy / "one") == before
 
 
