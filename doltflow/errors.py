@@ -108,6 +108,12 @@ class RefNotFoundError(DoltError):
     code = "ref-not-found"
 
 
+class BranchExistsError(DoltError):
+    """There is a branch of that name already."""
+
+    code = "branch-exists"
+
+
 class DirtyTableError(DoltError):
     """The table that is to be written has uncommitted changes on that branch."""
 
@@ -166,6 +172,24 @@ class UnpinnedError(DoltflowError):
     """A rerun would write to a database that has no branch made for it."""
 
     code = "not-pinned"
+
+
+class NotReplayableError(DoltflowError):
+    """A run cannot be repeated: it still runs, wrote nothing, or what it used is gone."""
+
+    code = "not-replayable"
+
+
+class FlowFileError(DoltflowError):
+    """The code of a flow is not there, or does not start."""
+
+    code = "flow-file"
+
+
+class RerunFailedError(DoltflowError):
+    """A rerun did not come to its end; the message names its log."""
+
+    code = "rerun-failed"
 
 
 class StoreNotFoundError(DoltflowError):

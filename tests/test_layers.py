@@ -14,7 +14,7 @@ import pytest
 import doltflow
 
 PACKAGE = Path(doltflow.__file__).parent
-OPERATIONS = {"cat", "demo", "log", "rows", "runs", "show", "trace", "versions", "impact", "status"}
+OPERATIONS = {"replay", "cat", "demo", "log", "rows", "runs", "show", "trace", "versions", "impact", "status"}
 BELOW = {
     "errors": set(),
     "model": {"errors"},
@@ -26,9 +26,11 @@ BELOW = {
 }
 SOURCES = {"sources.dolt", "sources.metaflow"}
 BELOW["workspace"] = {"lineage", "lineage_columns", "sql", "model", "errors"} | SOURCES
+BELOW["compare"] = {"model", "errors"} | SOURCES
+BELOW["rerun"] = BELOW["workspace"] | {"workspace"}
 BELOW["recorder"] = {"sql", "model", "errors"} | SOURCES
-BELOW |= {operation: BELOW["workspace"] | {"workspace"} for operation in OPERATIONS}
-BELOW["render"] = BELOW["workspace"] | {"workspace"} | OPERATIONS
+BELOW |= {operation: BELOW["workspace"] | {"workspace", "rerun", "compare"} for operation in OPERATIONS}
+BELOW["render"] = BELOW["workspace"] | {"workspace", "rerun", "compare"} | OPERATIONS
 BELOW["cli"] = BELOW["render"] | {"render"}
 BELOW["__main__"] = {"cli"}
 # The door of the package names what users get; doltflow itself takes only the version from it.

@@ -35,6 +35,15 @@ class Commits:
             self._index.remember(self._new_changes)
         self._index.close()
 
+    def refresh(self) -> None:
+        """Looks again which commits there are, when it is next asked."""
+        self._whole = None
+        self._listed = None
+        self._of_run.clear()
+        self._histories.clear()
+        self._is_current = False
+        self._found = {hash_: commit for hash_, commit in self._found.items() if commit is not None}
+
     def all(self) -> dict[str, Commit]:
         """The commits of all branches by hash, newest first."""
         if self._whole is None:

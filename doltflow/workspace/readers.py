@@ -57,6 +57,8 @@ class Readers:
 
     def _told_by_artifacts(self) -> Iterator[tuple[Pathspec, Access]]:
         workspace = self._workspace
+        for name in workspace.names:
+            workspace.commits(name)  # They are needed anyway, and looked up one by one they would take longer.
         for run in workspace.ask_store(lambda store: store.started()) or {}:
             stored = workspace.ask_store(partial(Store.read, pathspec=run))
             if stored is None:

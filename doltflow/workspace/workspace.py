@@ -180,6 +180,11 @@ class Workspace:
             self._stack.callback(self._commits[name].close)
         return self._commits[name]
 
+    def refresh(self) -> None:
+        """Looks again at what has changed: for who has made commits or runs meanwhile."""
+        for commits in self._commits.values():
+            commits.refresh()
+
     def find_commit(self, name: str, hash_: str) -> Commit | None:
         """A commit of a database, also one that no branch reaches; None where there is none."""
         return self.commits_of(name).find(hash_)

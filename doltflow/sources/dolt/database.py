@@ -310,6 +310,18 @@ class Session:
         """A commit that has some tables of `other`, and all else of `base`. No branch leads to it."""
         return refs.compose(self._connection, base, other, tables)
 
+    def create_branch(self, name: str, commit: str) -> None:
+        """Makes a branch at a commit; see `doltflow.sources.dolt.refs.create_branch`."""
+        refs.create_branch(self._connection, name, commit, self.name)
+
+    def remove_branch(self, name: str) -> None:
+        """Removes a branch with all that only it leads to."""
+        refs.remove_branch(self._connection, name)
+
+    def changed_columns(self, table: str, before: str, after: str, columns: Sequence[str]) -> list[str]:
+        """Those of some columns in which rows were modified between two commits."""
+        return refs.changed_columns(self._connection, table, before, after, columns)
+
     def author(self) -> str | None:
         """`Name <mail>` as Dolt is configured for this folder, or None where nobody configured it."""
         settings = _settings(Path(os.environ.get("DOLT_ROOT_PATH") or Path.home()) / ".dolt" / "config_global.json")

@@ -4,8 +4,15 @@ import re
 import uuid
 from collections.abc import Sequence
 
-from doltflow.errors import DoltError, RefNotFoundError, TableNotFoundError, nearest
-from doltflow.model.quoting import quote
+from doltflow.errors import (
+    BranchExistsError,
+    DoltError,
+    RefNotFoundError,
+    TableNotFoundError,
+    UsageError,
+    nearest,
+)
+from doltflow.model.quoting import literal, quote
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.supervisor import TEMPORARY
@@ -137,3 +144,41 @@ def compose(connection: Connection, base: str, other: str, tables: Sequence[str]
     finally:
         connection.use()
         connection.rows("call dolt_branch('-D', %s)", [name])
+
+
+def create_branch(connection: Connection, name: str, commit: str, database: str) -> None:
+    """Makes a branch at a commit; nothing is checked out.
+
+    Raises:
+        BranchExistsError: There is one of that name, or of one that differs only in case.
+        UsageError: The name is none that Dolt takes.
+    """
+    connection.use()
+    known = {branch.casefold(): branch for branch in branches(connection)}
+    if (other := known.get(name.casefold())) is not None:
+        raise BranchExistsError(f"`{database}` has a branch `{other}` already.", "Give another name with `--branch`.")
+    if name.startswith("-") or name != name.strip():
+        raise UsageError(f"`{name}` cannot be the name of a branch.")
+    try:
+        connection.rows("call dolt_branch(%s, %s)", [name, commit])
+    except DoltError as error:
+        if "invalid" in error.message.lower():
+            raise UsageError(f"`{name}` cannot be the name of a branch.", error.message) from error
+        raise
+
+
+def remove_branch(connection: Connection, name: str) -> None:
+    """Removes a branch with all that only it leads to."""
+    connection.use()
+    connection.rows("call dolt_branch('-D', %s)", [name])
+
+
+def changed_columns(connection: Connection, table: str, before: str, after: str, columns: Sequence[str]) -> list[str]:
+    """Those of some columns in which rows were modified between two commits."""
+    if not columns:
+        return []
+    connection.use(after)
+    source = f"dolt_diff({literal(before)}, {literal(after)}, {literal(table)})"
+    counted = [f"sum(not {quote(f'from_{name}')} <=> {quote(f'to_{name}')})" for name in columns]
+    rows = connection.rows(f"select {', '.join(counted)} from {source} where diff_type = 'modified'")
+    return [name for name, count in zip(columns, rows[0], strict=True) if count]

@@ -1,7 +1,7 @@
 """Metaflow's store: the runs that were, their parameters and their record of Dolt."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -248,6 +248,28 @@ class Store:
             with self._reading(f"task `{task.pathspec}`"):
                 ends.append(Task(str(task.pathspec)).finished_at)
         return max((_utc(end) for end in ends if end is not None), default=None)
+
+    def first_step(self, pathspec: Pathspec) -> str:
+        """The name of a run's first step."""
+        return str(self.read(pathspec).graph.get("start_step") or "start")
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that holds the local store; None where the store is not a local one."""
+        return self._root.parent if self._root is not None else None
+
+    def blobs(self, pathspec: Pathspec, keys: Sequence[str]) -> dict[str, bytes]:
+        """Contents that are kept in a flow's data under keys; without those that are gone."""
+        from metaflow.datastore import FlowDataStore
+
+        found: dict[str, bytes] = {}
+        with self._reading(f"run `{pathspec.run}`"):
+            for storage, root in self._places(pathspec):
+                data = FlowDataStore(pathspec.flow, storage_impl=storage, ds_root=root).ca_store
+                for key in set(keys) - set(found):
+                    with suppress(Exception):  # Whatever a storage raises for what is not there.
+                        found |= {str(name): bytes(blob) for name, blob in data.load_blobs([key])}
+        return found
 
     def artifacts(self, pathspec: Pathspec) -> list[tuple[str, object]]:
         """The artifact `dolt` of every task of a run (or step, or task) that has one, with the task's pathspec.

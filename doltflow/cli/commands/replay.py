@@ -1,0 +1,66 @@
+"""`doltflow replay`."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from doltflow.cli.options import JsonOption
+from doltflow.cli.streams import answer, aside, note, warn
+
+EPILOG = (
+    "Examples:\n\n\b\n"
+    "  doltflow replay HospitalPriceStateMedians/latest\n"
+    "  doltflow replay HospitalPriceStateMedians/latest --dry-run\n"
+    "  doltflow replay HospitalPriceStateMedians/latest --code recorded --discard"
+)
+
+
+def replay(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Flow/run_id, Flow/latest or a bare run id.", show_default=False)
+    ],
+    branch: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The branch for its writes; replay/Flow/run_id without it."),
+    ] = None,
+    code: Annotated[
+        Literal["current", "recorded"],
+        typer.Option(help="The flow's file as it is now, or the source that the run ran."),
+    ] = "current",
+    flow_file: Annotated[
+        Path | None, typer.Option("--flow-file", metavar="FILE", help="The flow's file, where it has moved.")
+    ] = None,
+    python: Annotated[str | None, typer.Option(metavar="PROGRAM", help="The Python to run the flow with.")] = None,
+    step: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="Take over what is before this step from the recorded run."),
+    ] = None,
+    is_kept: Annotated[
+        bool, typer.Option("--keep/--discard", help="Keep the branches, or remove them after the comparison.")
+    ] = True,
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    output: JsonOption = "text",
+) -> Iterator[str]:
+    """Repeat a run on exactly its data, and prove whether it gives the same.
+
+    Every read sees the commit that it saw, writes go to new branches, and each table is compared with the recorded one.
+
+    Exit code 1 says that it is not identical.
+    """
+    with aside():
+        from doltflow.render.replay import replay_answer
+        from doltflow.replay import replay as ask
+
+        result = ask(
+            run, branch=branch, code=code, flow_file=flow_file, python=python, step=step, keep=is_kept, dry_run=is_dry,
+            tell=note,
+        )  # fmt: skip
+    warn(result.warnings)
+    told = replay_answer(result, output, sys.stdout)
+    if result.new_run is not None and not result.identical:
+        answer(told)
+        raise typer.Exit(1)
+    return told

@@ -1,0 +1,177 @@
+"""`replay`: a recorded run again, on exactly its data, and whether it gives the same."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from doltflow.compare import TableVerdict, compare_table
+from doltflow.errors import NotReplayableError, StoreNotFoundError
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.run import Run
+from doltflow.rerun import (
+    CodeChoice,
+    CodeFound,
+    Plan,
+    find_code,
+    made_branches,
+    plan_replay,
+    remove_branches,
+    unhonoured,
+)
+from doltflow.rerun import rerun as run_again
+from doltflow.workspace import Workspace, find_run, load_settings, open_workspace, read_run
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """A replay, or under `dry_run` what it would be.
+
+    Attributes:
+        run: The recorded run.
+        plan: Its pins and branches.
+        code: The code that was run.
+        new_run: The run that repeated it; None for a dry run.
+        tables: Each table that the recorded run wrote, compared; empty for a dry run.
+        unhonoured: The reads that were not served as recorded, one sentence each.
+        reasons: Why tables differ, as far as it is known, one sentence each.
+        log: The file that holds all that the flow printed.
+        kept: Whether the branches are still there.
+        warnings: What was missing, one sentence each.
+    """
+
+    run: Run
+    plan: Plan
+    code: CodeFound
+    new_run: Run | None
+    tables: tuple[TableVerdict, ...]
+    unhonoured: tuple[str, ...]
+    reasons: tuple[str, ...]
+    log: Path | None
+    kept: bool
+    warnings: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Whether every table is the same, made from what the recorded run had read."""
+        return self.new_run is not None and not self.unhonoured and all(t.verdict == "identical" for t in self.tables)
+
+
+def replay(
+    run: str,
+    *,
+    branch: str | None = None,
+    code: CodeChoice = "current",
+    flow_file: Path | None = None,
+    python: str | None = None,
+    step: str | None = None,
+    keep: bool = True,
+    dry_run: bool = False,
+    folder: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> ReplayResult:
+    """Repeats a run on the commits that it read, on branches of its own, and compares what both wrote.
+
+    Args:
+        run: `Flow/run_id`, `Flow/latest` or a bare run id.
+        branch: The name of the new branches; `replay/Flow/run_id` without it.
+        code: `current`: the flow's file as it is. `recorded`: the source that the run ran.
+        flow_file: The flow's file, where it is not where the run had it.
+        python: The interpreter; this one without it.
+        step: The step to begin with; without it the first one. What is before it is taken over from the recorded run.
+        keep: Whether the branches stay when all is compared.
+        dry_run: Only tells what would be done.
+        folder: Where to look for databases and for Metaflow's store, and to run the flow; the current one without it.
+        tell: Called with a line for each step that begins or ends.
+
+    Raises:
+        RunNotFoundError, AmbiguousRunError: There is no such run, or several.
+        StoreNotFoundError: There is no Metaflow store, without which no flow can be repeated.
+        NotReplayableError, FlowFileError, BranchExistsError: As they say; nothing was made.
+        RerunFailedError: The flow failed; the branches stay to be looked at.
+    """
+    with open_workspace(load_settings(folder), None, folder) as workspace:
+        workspace.prepare()
+        if workspace.store is None:
+            raise StoreNotFoundError(
+                f"There is no Metaflow store in {workspace.place} or above it, and a replay needs the recorded run.",
+                "Go to the folder where the flow ran.",
+            )
+        pathspec = find_run(workspace, run).zoomed("run")
+        plan = plan_replay(workspace, pathspec, branch)
+        with find_code(workspace, plan.run, code, flow_file) as found:
+            if dry_run:
+                return ReplayResult(plan.run, plan, found, None, (), (), (), None, False, workspace.warnings)
+            return _replay(workspace, plan, found, step, python or sys.executable, keep, tell)
+
+
+def _replay(
+    workspace: Workspace,
+    plan: Plan,
+    code: CodeFound,
+    step: str | None,
+    python: str,
+    keep: bool,
+    tell: Callable[[str], None],
+) -> ReplayResult:
+    origin = find_run(workspace, plan.run.pathspec)
+    if step is not None and step not in _steps(plan.run):
+        raise NotReplayableError(f"`{plan.run.pathspec}` has no step `{step}` that read or wrote.")
+    with made_branches(workspace, plan.branches):
+        done = run_again(
+            workspace, origin, plan.pins, code,
+            step=step or _first_step(workspace, origin), python=python, folder=workspace.place,
+            user=plan.run.user, tell=tell,
+        )  # fmt: skip
+        workspace.refresh()
+        new = read_run(workspace, done.run).run
+        again = {access.pathspec.split("/")[2] for access in new.accesses if access.pathspec.startswith(new.pathspec)}
+        broken = tuple(unhonoured(plan.pins, plan.run, new, None if step is None else again))
+        tables = tuple(_verdicts(workspace, plan))
+        if not keep:
+            remove_branches(workspace, plan.branches)
+        reasons = _reasons(plan.run, new, code, broken) if any(t.verdict != "identical" for t in tables) else ()
+        return ReplayResult(plan.run, plan, code, new, tables, broken, reasons, done.log, keep, workspace.warnings)
+
+
+def _first_step(workspace: Workspace, run: Pathspec) -> str:
+    return workspace.store.first_step(run) if workspace.store is not None else "start"
+
+
+def _steps(run: Run) -> set[str]:
+    return {access.pathspec.split("/")[2] for access in run.accesses if access.pathspec.count("/") == 3}
+
+
+def _verdicts(workspace: Workspace, plan: Plan) -> list[TableVerdict]:
+    found = []
+    for branch in plan.branches:
+        session = workspace.session(branch.database)
+        now = session.branch_head(branch.branch)
+        found += [compare_table(session, table, recorded, now) for table, recorded in branch.made]
+    return found
+
+
+def _reasons(recorded: Run, new: Run, code: CodeFound, broken: tuple[str, ...]) -> tuple[str, ...]:
+    """What is not the same about the two runs."""
+    reasons = []
+    if code.changed:
+        reasons.append(f"The code differs: {', '.join(code.changed)}.")
+    elif code.changed is None:
+        reasons.append("Whether the code is the same cannot be told: the run has not recorded its source.")
+    for name, before, now in _environment(recorded, new):
+        reasons.append(f"The environment differs: {name} was {before} and is {now}.")
+    if broken:
+        reasons.append("It did not read what the recorded run had read.")
+    if not reasons:
+        reasons.append("Code, environment, parameters and data are the same: the flow is not deterministic.")
+    return tuple(reasons)
+
+
+def _environment(recorded: Run, new: Run) -> list[tuple[str, str, str]]:
+    if not recorded.tasks or not new.tasks:
+        return []
+    before, now = recorded.tasks[0], new.tasks[0]
+    pairs = [(name, getattr(before, name), getattr(now, name)) for name in ("python", "metaflow", "dolt")]
+    packages = dict(now.packages)
+    pairs += [(name, version, packages.get(name)) for name, version in before.packages]
+    return [(name, str(a), str(b)) for name, a, b in pairs if a is not None and b is not None and a != b]

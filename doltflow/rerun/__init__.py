@@ -1,0 +1,20 @@
+"""The one mechanism of reruns: a recorded run again, with its reads and writes sent where pins say."""
+
+from doltflow.rerun.code import CodeChoice, CodeFound, find_code
+from doltflow.rerun.plan import Plan, PlannedBranch, plan_replay
+from doltflow.rerun.proof import unhonoured
+from doltflow.rerun.run import Rerun, made_branches, remove_branches, rerun
+
+__all__ = [
+    "CodeChoice",
+    "CodeFound",
+    "Plan",
+    "PlannedBranch",
+    "Rerun",
+    "find_code",
+    "made_branches",
+    "plan_replay",
+    "remove_branches",
+    "rerun",
+    "unhonoured",
+]

@@ -1,0 +1,166 @@
+"""What a replay is going to do: the pins of its reads, the branches of its writes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from doltflow.errors import NotReplayableError
+from doltflow.model.access import Access
+from doltflow.model.commit import Commit
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.pins import DatabasePin, ForeachPath, Pins, ReadPin
+from doltflow.model.run import Run
+from doltflow.workspace import Workspace, read_run
+from doltflow.workspace.records import RunRecords
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBranch:
+    """A branch that a rerun is to have.
+
+    Attributes:
+        database: The database's name.
+        branch: The branch's name.
+        commit: Full hash of the commit that it starts at.
+        original: The branch that the recorded run wrote to, where it is known.
+        made: The tables that the recorded run wrote there, each with the commit that left it as the run left it.
+    """
+
+    database: str
+    branch: str
+    commit: str
+    original: str | None
+    made: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A replay that is to be.
+
+    Attributes:
+        run: The recorded run.
+        branches: The branches to make.
+        pins: Where everything is sent.
+    """
+
+    run: Run
+    branches: tuple[PlannedBranch, ...]
+    pins: Pins
+
+
+def plan_replay(workspace: Workspace, pathspec: Pathspec, name: str | None = None) -> Plan:
+    """The plan of a replay. Nothing is made.
+
+    Args:
+        workspace: Where to look.
+        pathspec: The run.
+        name: The name for the branches; `replay/Flow/run_id` without it, numbered where that is taken.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+        NotReplayableError: It still runs, wrote nothing, or what it read is gone.
+    """
+    records = read_run(workspace, pathspec)
+    run = records.run
+    if run.status == "running":
+        raise NotReplayableError(f"`{run.pathspec}` is still running.", "Replay it when it has ended.")
+    commits = _commits_by_database(records)
+    if not commits:
+        raise NotReplayableError(
+            f"`{run.pathspec}` wrote no table, so there is nothing that a replay could be compared with.",
+            "`doltflow show` tells what it read.",
+        )
+    own = [access for access in run.accesses if access.pathspec.startswith(f"{run.pathspec}/")]
+    _check_commits(workspace, own)
+    branches = tuple(_branch(workspace, run, database, made, own, name) for database, made in commits.items())
+    reads = tuple(_read_pins(workspace, records, own, {commit.hash for made in commits.values() for commit in made}))
+    pins = Pins("replay", run.pathspec, tuple(_database_pins(workspace, branches, own)), reads)
+    return Plan(run, branches, pins)
+
+
+def _commits_by_database(records: RunRecords) -> dict[str, list[Commit]]:
+    """The run's commits, oldest first."""
+    found: dict[str, list[Commit]] = {}
+    for commit in records.commits:
+        found.setdefault(commit.database, []).append(commit)
+    return found
+
+
+def _check_commits(workspace: Workspace, accesses: Iterable[Access]) -> None:
+    for access in accesses:
+        name = workspace.database_of(access)
+        if name is None:
+            raise NotReplayableError(
+                f"The database `{access.database}`, which {access.pathspec} used, is not here.",
+                "Go to the folder that holds it, or name it in the setting `databases`.",
+            )
+        if access.commit is None or workspace.find_commit(name, access.commit) is None:
+            raise NotReplayableError(
+                f"`{name}` does not have the commit {access.commit}, which {access.pathspec} used.",
+                "Was it garbage-collected, or is this a clone that is not up to date (`dolt fetch`)?",
+            )
+
+
+def _branch(
+    workspace: Workspace, run: Run, database: str, commits: list[Commit], own: list[Access], name: str | None
+) -> PlannedBranch:
+    originals = {access.branch for access in own if access.kind == "write" and access.database == database}
+    if len(originals - {None}) > 1:
+        listed = ", ".join(f"`{branch}`" for branch in sorted(filter(None, originals)))
+        raise NotReplayableError(
+            f"`{run.pathspec}` wrote to several branches of `{database}`: {listed}.",
+            "A replay gives each database one branch.",
+        )
+    base = next(iter(commits[0].parents), None)
+    if base is None or workspace.find_commit(database, base) is None:
+        raise NotReplayableError(f"`{database}` no longer has the commit that `{run.pathspec}` began with.")
+    last = commits[-1].hash
+    writes = [access for access in own if access.kind == "write" and access.database == database]
+    written = sorted({table for access in writes for table in access.tables or ()})
+    made = tuple((table, _left(commits, writes, table) or last) for table in written)
+    taken = set(workspace.session(database).branches())
+    return PlannedBranch(
+        database,
+        name if name is not None else _free(f"replay/{run.flow}/{run.run_id}", taken),
+        base,
+        next(iter(originals - {None}), None),
+        made,
+    )
+
+
+def _left(commits: list[Commit], writes: list[Access], table: str) -> str | None:
+    """The last of the run's commits that wrote a table."""
+    hashes = {write.commit for write in writes if table in (write.tables or ())}
+    return next((commit.hash for commit in reversed(commits) if commit.hash in hashes), None)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    folded = {branch.casefold() for branch in taken}
+    names = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
+    return next(candidate for candidate in names if candidate.casefold() not in folded)
+
+
+def _read_pins(workspace: Workspace, records: RunRecords, own: list[Access], made: set[str]) -> Iterable[ReadPin]:
+    paths: dict[str, ForeachPath] = {task.pathspec: task.foreach for task in records.run.tasks}
+    mains: dict[tuple[str, str, float | None], Access] = {}
+    for access in own:
+        if access.kind == "read" and access.commit is not None:
+            # What a query reads `AS OF` another commit is noted before the query itself, and needs no pin.
+            place = access.timestamp if not access.key.startswith("diff(") else None
+            key = (access.pathspec, access.key, place if place is not None else float(len(mains)))
+            mains[key] = access
+    for access in sorted(mains.values(), key=lambda access: access.timestamp or 0.0):
+        name = workspace.database_of(access) or access.database
+        task = Pathspec.parse(access.pathspec)
+        tables = access.tables or ()
+        versions = {table: workspace.version(name, table, str(access.commit)) for table in tables}
+        mine = tuple(table for table, version in versions.items() if version is not None and version.commit in made)
+        step = str(task.step) if task is not None else ""
+        yield ReadPin(step, paths.get(access.pathspec, ()), access.key, name, tables, str(access.commit), mine)
+
+
+def _database_pins(workspace: Workspace, branches: Iterable[PlannedBranch], own: list[Access]) -> Iterable[DatabasePin]:
+    written = {branch.database: branch.branch for branch in branches}
+    read = {workspace.database_of(a) or a.database: a.commit for a in own if a.kind == "read" and a.commit is not None}
+    for name in sorted(written.keys() | read.keys()):
+        folder = str(workspace.session(name).database.folder)
+        yield DatabasePin(name, folder, written.get(name), None if name in written else read[name])

@@ -1,0 +1,69 @@
+"""Whether a replay read what the recorded run had read."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from doltflow.model.access import Access
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.pins import ForeachPath, Pins
+from doltflow.model.run import Run
+
+_Read = tuple[str, ForeachPath, str, str, tuple[str, ...]]
+
+
+def unhonoured(pins: Pins, recorded: Run, new: Run, steps: Iterable[str] | None = None) -> Iterator[str]:
+    """Each read that was not served as the pins say, or did not happen, or was not recorded: one sentence each.
+
+    Args:
+        pins: The pins of the replay.
+        recorded: The run that was repeated.
+        new: The run that repeated it.
+        steps: The steps that ran again; all without it.
+    """
+    again = None if steps is None else set(steps)
+    expected = Counter(_reads(recorded, again))
+    found = Counter(_reads(new, again))
+    commits = _commits(recorded, again)
+    own = {(pin.step, pin.foreach, pin.database, pin.key) for pin in pins.reads if pin.own}
+    for read in sorted((expected - found).keys(), key=str):
+        yield f"{_named(recorded, read)} was recorded, and the replay did not read it."
+    for read in sorted((found - expected).keys(), key=str):
+        yield f"{_named(new, read)} was read by the replay, and no such read is recorded."
+    for read, seen in _commits(new, again).items():
+        step, path, database, key, _ = read
+        if read in expected and (step, path, database, key) not in own and seen != commits[read]:
+            served, wanted = (", ".join(sorted(hashes)) for hashes in (seen, commits[read]))
+            yield f"{_named(new, read)} was served from {served}, not from {wanted}."
+
+
+def _reads(run: Run, steps: set[str] | None) -> list[_Read]:
+    return [read for read, _ in _placed(run, steps)]
+
+
+def _commits(run: Run, steps: set[str] | None) -> dict[_Read, set[str]]:
+    found: dict[_Read, set[str]] = {}
+    for read, commit in _placed(run, steps):
+        found.setdefault(read, set()).add(commit)
+    return found
+
+
+def _placed(run: Run, steps: set[str] | None) -> Iterator[tuple[_Read, str]]:
+    """The run's own reads, each by where it happened in the flow; ids of tasks differ from run to run."""
+    paths = {task.pathspec: task.foreach for task in run.tasks}
+    for access in run.accesses:
+        task = Pathspec.parse(access.pathspec)
+        if not _is_own(access, run) or task is None or (steps is not None and task.step not in steps):
+            continue
+        tables = tuple(sorted(access.tables or ()))
+        yield (str(task.step), paths.get(access.pathspec, ()), access.database, access.key, tables), str(access.commit)
+
+
+def _is_own(access: Access, run: Run) -> bool:
+    return access.kind == "read" and access.pathspec.startswith(f"{run.pathspec}/")
+
+
+def _named(run: Run, read: _Read) -> str:
+    step, path, database, key, tables = read
+    inside = "".join(f"[{name} {index}]" for name, index in path)
+    what = ", ".join(f"`{table}`" for table in tables) or f"`{key}`"
+    return f"{what} of `{database}` in the step `{step}`{inside} of {run.pathspec}"

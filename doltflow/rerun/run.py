@@ -1,0 +1,119 @@
+"""A plan carried out: the branches are made, the flow is run, and what it became is read."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from doltflow.errors import RerunFailedError
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.pins import Pins
+from doltflow.rerun.code import CodeFound
+from doltflow.rerun.plan import PlannedBranch
+from doltflow.sources.metaflow.launch import Launch, launch, resume_arguments
+from doltflow.workspace import Workspace
+
+PINS_VARIABLE = "DOLTFLOW_PINS"
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """A run that was repeated.
+
+    Attributes:
+        run: The new run.
+        log: The file that holds all that it printed.
+    """
+
+    run: Pathspec
+    log: Path
+
+
+@contextmanager
+def made_branches(workspace: Workspace, branches: Sequence[PlannedBranch]) -> Iterator[None]:
+    """The branches of a rerun. They stay, unless something goes wrong before anything was written to one.
+
+    Raises:
+        DoltError: A branch of that name exists, or the name is none that Dolt takes.
+    """
+    made: list[PlannedBranch] = []
+    try:
+        for branch in branches:
+            workspace.session(branch.database).create_branch(branch.branch, branch.commit)
+            made.append(branch)
+        yield
+    except BaseException:
+        remove_branches(workspace, [branch for branch in made if _is_unwritten(workspace, branch)])
+        raise
+
+
+def _is_unwritten(workspace: Workspace, branch: PlannedBranch) -> bool:
+    return workspace.session(branch.database).branches().get(branch.branch) == branch.commit
+
+
+def remove_branches(workspace: Workspace, branches: Sequence[PlannedBranch]) -> None:
+    """Removes branches that were made for a rerun."""
+    for branch in branches:
+        workspace.session(branch.database).remove_branch(branch.branch)
+
+
+def rerun(
+    workspace: Workspace,
+    origin: Pathspec,
+    pins: Pins,
+    code: CodeFound,
+    *,
+    step: str,
+    python: str,
+    folder: Path,
+    user: str | None,
+    tell: Tell,
+) -> Rerun:
+    """Runs a flow again, with the parameters of the recorded run and its steps under the pins.
+
+    Args:
+        workspace: Where Metaflow's store is.
+        origin: The recorded run.
+        pins: Where its steps are sent.
+        code: What to run.
+        step: The step to begin with; those before it are taken over.
+        python: The interpreter.
+        folder: Where to run it.
+        user: Who is to have run it where the environment does not tell; Metaflow runs nothing for nobody.
+        tell: Called with a line for each step that begins or ends.
+
+    Raises:
+        RerunFailedError: It failed; the message names the log.
+    """
+    logs = _log_folder()
+    log = logs / f"{pins.kind}-{origin.flow}-{origin.run_id}.log"
+    with tempfile.TemporaryDirectory(prefix="doltflow-pins-") as temporary:
+        file = Path(temporary) / "pins.json"
+        file.write_text(pins.encode(), encoding="utf-8")
+        store = workspace.store.folder if workspace.store is not None else None
+        arguments = resume_arguments(origin, step, [f"doltflow:{pins.kind}-of={origin.run}"])
+        variables = {PINS_VARIABLE: str(file), **_user(user)}
+        asked = Launch(code.script, arguments, python, folder, store, variables)
+        done = launch(asked, log, lambda name, what: tell(f"{origin.flow}/{name}: {what}"))
+    if done.exit_code != 0 or done.run is None:
+        which = f"The {pins.kind} of {origin.run}" + (f", {done.run.run}," if done.run is not None else "")
+        raise RerunFailedError(f"{which} failed: {_last_words(log)}", f"Its log is {log}.")
+    return Rerun(done.run, log)
+
+
+def _user(recorded: str | None) -> dict[str, str]:
+    told = any(os.environ.get(name) for name in ("METAFLOW_USER", "SUDO_USER", "USERNAME", "USER"))
+    return {} if told or recorded is None else {"METAFLOW_USER": recorded}
+
+
+def _log_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="doltflow-log-"))
+
+
+def _last_words(log: Path) -> str:
+    """The last line of a log that says something."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it printed nothing"

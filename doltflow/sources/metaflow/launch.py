@@ -1,0 +1,126 @@
+"""Flows run as programs of their own: `python flow.py resume …`, with the log kept and told line by line."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from doltflow.errors import FlowFileError
+from doltflow.model.pathspec import Pathspec
+
+_LINE = re.compile(r"^\S+ \S+ \[\d+/(?P<step>[^/\]]+)/(?P<task>[^/\] ]+)[^\]]*\] (?P<text>.*)$")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A flow that is to be run.
+
+    Attributes:
+        script: The flow's file.
+        arguments: What stands behind it: `("resume", "start", …)`.
+        python: The interpreter.
+        folder: Where to run it.
+        store: The folder that holds the local Metaflow store; None where the store is not a local one.
+        variables: What to set in the environment.
+    """
+
+    script: Path
+    arguments: tuple[str, ...]
+    python: str
+    folder: Path
+    store: Path | None
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A flow that has run.
+
+    Attributes:
+        run: Its run, where it got as far as to have one.
+        exit_code: The program's.
+        log: The file that holds all that it printed.
+    """
+
+    run: Pathspec | None
+    exit_code: int
+    log: Path
+
+
+def resume_arguments(origin: Pathspec, step: str, tags: Sequence[str]) -> tuple[str, ...]:
+    """The arguments that run a flow again from a step on, with the parameters of an earlier run."""
+    tagged = [part for tag in tags for part in ("--tag", tag)]
+    return ("--no-pylint", "resume", step, "--origin-run-id", origin.run_id, *tagged)
+
+
+def launch(asked: Launch, log: Path, tell: Callable[[str, str], None]) -> Launched:
+    """Runs a flow to its end.
+
+    Args:
+        asked: What to run.
+        log: Where to keep what it prints.
+        tell: Called with a step's name and what became of it.
+
+    Raises:
+        FlowFileError: The program cannot be started.
+        KeyboardInterrupt: After the flow was ended too.
+    """
+    environment = {**os.environ, **asked.variables, "PYTHONUNBUFFERED": "1"}
+    if asked.store is not None:
+        environment["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = str(asked.store)
+    with tempfile.TemporaryDirectory(prefix="doltflow-run-") as temporary, log.open("w", encoding="utf-8") as kept:
+        attributes = Path(temporary) / "run.json"
+        command = [asked.python, str(asked.script), *asked.arguments, "--runner-attribute-file", str(attributes)]
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=asked.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # A Ctrl-C is ours to pass on, once.
+            )
+        except OSError as error:
+            raise FlowFileError(
+                f"{asked.python} cannot be started: {error}.", "Name another with `--python`."
+            ) from error
+        try:
+            for line in process.stdout or ():
+                kept.write(line)
+                found = _LINE.match(_COLOUR.sub("", line.rstrip("\n")))
+                if found and found["text"].startswith("Task "):
+                    tell(found["step"], found["text"].removeprefix("Task ").rstrip("."))
+            exit_code = process.wait()
+        except BaseException:
+            _end(process)
+            raise
+        return Launched(_run_of(attributes), exit_code, log)
+
+
+def _run_of(attributes: Path) -> Pathspec | None:
+    try:
+        data = json.loads(attributes.read_text())
+        return Pathspec(str(data["flow_name"]), str(data["run_id"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Ends a flow and its steps."""
+    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, kind)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_PATIENCE)
+            return
