@@ -138,7 +138,7 @@ def test_a_cache_that_cannot_be_written(session: Session, monkeypatch: pytest.Mo
 
 
 def test_a_file_that_another_process_holds(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doltflow.workspace.index._WAIT", 0.05)
+    monkeypatch.setattr("doltflow.workspace.cache.WAIT", 0.05)
     commit(session, 1, "t", "s")
     edges()
     commit(session, 2, "t", "s")

@@ -1,14 +1,16 @@
 """Which runs read a version of a table, told by the artifacts of all runs and by the messages of all commits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from doltflow.errors import DoltError
 from doltflow.model.access import Access
+from doltflow.model.artifact import Record
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
 from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.records import read_artifacts
+from doltflow.workspace.runindex import RunIndex
 from doltflow.workspace.workspace import Workspace
 
 _Place = tuple[str, str]
@@ -59,14 +61,27 @@ class Readers:
         workspace = self._workspace
         for name in workspace.names:
             workspace.commits(name)  # They are needed anyway, and looked up one by one they would take longer.
-        for run in workspace.ask_store(lambda store: store.started()) or {}:
-            stored = workspace.ask_store(partial(Store.read, pathspec=run))
-            if stored is None:
-                continue
-            record, accesses = read_artifacts(workspace, run, stored)
+        started = workspace.ask_store(lambda store: store.started()) or {}
+        folder = workspace.store.folder if workspace.store is not None else None
+        index = RunIndex.of_store(folder) if folder is not None else None
+        known = dict(index.records()) if index is not None else {}
+        fresh: list[tuple[str, Sequence[Access], Record]] = []
+        for run in started:
+            record, accesses = known.get(run.run), None
+            if record is None:
+                stored = workspace.ask_store(partial(Store.read, pathspec=run))
+                if stored is None:
+                    continue
+                record, accesses = read_artifacts(workspace, run, stored)
+                if stored.succeeded():
+                    fresh.append((run.run, accesses, record))
             for access in record.accesses:
                 workspace.learn(access, record.config(access.config_id))
-            yield from ((run, access) for access in accesses)
+            yield from ((run, access) for access in (record.accesses if accesses is None else accesses))
+        if index is not None:
+            if fresh:
+                index.keep(fresh)
+            index.close()
 
     def _told_by_commits(self) -> Iterator[tuple[Pathspec, Access]]:
         for name in self._workspace.names:
