@@ -41,8 +41,8 @@ def show(run: str, *, folder: Path | None = None) -> ShowResult:
     with open_workspace(load_settings(folder), None, folder) as workspace:
         pathspec = find_run(workspace, run)
         records = read_run(workspace, pathspec)
-        for text in disagreements(workspace, records):
-            workspace.warn(text)
+        for found in disagreements(workspace, records):
+            workspace.warn(found.message)
         inside = f"{pathspec}/"
         items = [
             item

@@ -14,7 +14,7 @@ import pytest
 import doltflow
 
 PACKAGE = Path(doltflow.__file__).parent
-OPERATIONS = {"replay", "cat", "demo", "log", "rows", "runs", "show", "trace", "versions", "impact", "status"}
+OPERATIONS = {"audit", "replay", "cat", "demo", "log", "rows", "runs", "show", "trace", "versions", "impact", "status"}
 BELOW = {
     "errors": set(),
     "model": {"errors"},

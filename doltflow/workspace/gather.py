@@ -114,8 +114,8 @@ class Collection:
             self.workspace.warn(error.message)
             return None
         self.runs[pathspec.run] = records.run
-        for text in disagreements(self.workspace, records):
-            self.workspace.warn(text)
+        for found in disagreements(self.workspace, records):
+            self.workspace.warn(found.message)
         items = resolved(self.workspace, records)
         items += [kept for kept in map(self._kept, items) if kept is not None]
         for item in items:

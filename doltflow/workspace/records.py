@@ -98,9 +98,33 @@ def _from_store(workspace: Workspace, run: Pathspec, edges: bool) -> _Told:
 
 def read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun) -> tuple[Record, list[Access]]:
     """What the artifacts of a run say, and the accesses among it that are the run's own, oldest first."""
+    found = artifacts_of(run, stored.tasks)
+    for task, error in found.broken:
+        workspace.warn(f"{task}: {error.message}")
+    return found.record, found.accesses
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """The artifacts `dolt` of a run.
+
+    Attributes:
+        record: What they say, as they say it.
+        accesses: The accesses among it that are the run's own, oldest first.
+        broken: The tasks whose artifact cannot be read, and why not.
+    """
+
+    record: Record
+    accesses: list[Access]
+    broken: list[tuple[Pathspec, RecordError]]
+
+
+def artifacts_of(run: Pathspec, tasks: Iterable[StoredTask]) -> Artifacts:
+    """The artifacts of a run's tasks."""
     records: dict[str, Record] = {}
     own: dict[Access, None] = {}
-    for task in stored.tasks:
+    broken = []
+    for task in tasks:
         if not task.has(ARTIFACT):
             continue
         key = task.key(ARTIFACT)  # Most tasks hand on the very artifact that they got.
@@ -108,10 +132,11 @@ def read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun) -> tu
             if key not in records:
                 records[key] = decode_artifact(task.value(ARTIFACT), tables_of=tables_of)
         except RecordError as error:
-            workspace.warn(f"{task.pathspec}: {error.message}")
+            broken.append((task.pathspec, error))
             continue
         own |= dict.fromkeys(_of_run(records[key].accesses, task, run))
-    return merge_records(records.values()), sorted(own, key=lambda access: access.timestamp or 0.0)
+    accesses = sorted(own, key=lambda access: access.timestamp or 0.0)
+    return Artifacts(merge_records(records.values()), accesses, broken)
 
 
 def _of_run(accesses: Iterable[Access], task: StoredTask, run: Pathspec) -> Iterator[Access]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from doltflow.cli.commands import cat, demo, impact, log, replay, runs, show, status, trace
+from doltflow.cli.commands import audit, cat, demo, impact, log, replay, runs, show, status, trace
 
 app = typer.Typer(
     help="Where every number that a pipeline on Dolt and Metaflow produced came from.",
@@ -52,6 +52,7 @@ for _command, _epilog in (
     (cat.cat, cat.EPILOG),
     (impact.impact, impact.EPILOG),
     (status.status, status.EPILOG),
+    (audit.audit, audit.EPILOG),
     (replay.replay, replay.EPILOG),
     (demo.demo, demo.EPILOG),
 ):

@@ -21,7 +21,7 @@ from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.quoting import literal, quote
 from doltflow.model.row import RowChanges
-from doltflow.sources.dolt import cells, history, past, refs, rowkeys, stats
+from doltflow.sources.dolt import cells, history, past, refs, rowkeys, standing, stats
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.server import Endpoint, serving
@@ -377,6 +377,14 @@ class Session:
     def changed_rows(self, table: str, from_commit: str, to_commit: str) -> ChangedRows | None:
         """By how many rows a table differs between two commits; None where its primary key changed."""
         return stats.changed_rows(self._connection, table, from_commit, to_commit)
+
+    def reached(self) -> set[str]:
+        """The hashes of the commits that a branch or a tag leads to; see `doltflow.sources.dolt.standing`."""
+        return standing.reached(self._connection)
+
+    def uncommitted(self, branch: str) -> list[str]:
+        """The tables that have uncommitted changes on a branch; see `doltflow.sources.dolt.standing`."""
+        return standing.uncommitted(self._connection, branch)
 
 
 def format_author(name: str, email: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from doltflow.errors import AmbiguousRunError, RunNotFoundError, StoreNotFoundError, nearest
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run, Status, rerun_of
+from doltflow.sources.metaflow.many import tasks_of
 from doltflow.sources.metaflow.processes import has_process
 from doltflow.sources.metaflow.running import ARTIFACT
 from doltflow.sources.metaflow.stored import StoredRun, StoredTask
@@ -269,6 +270,17 @@ class Store:
                 for key in set(keys) - set(found):
                     with suppress(Exception):  # Whatever a storage raises for what is not there.
                         found |= {str(name): bytes(blob) for name, blob in data.load_blobs([key])}
+        return found
+
+    def tasks_of(self, runs: Sequence[Pathspec]) -> dict[Pathspec, list[StoredTask]]:
+        """The tasks of many runs, read all together; see `read`."""
+        found: dict[Pathspec, list[StoredTask]] = {}
+        if self._root is None:  # Each run may be somewhere else.
+            return {run: list(self.read(run).tasks) for run in runs}
+        for flow in dict.fromkeys(run.flow for run in runs):
+            with self._reading(f"flow `{flow}`"):
+                tasks = tasks_of(flow, [run.run_id for run in runs if run.flow == flow], str(self._root))
+            found |= {Pathspec(flow, run_id): listed for run_id, listed in tasks.items()}
         return found
 
     def artifacts(self, pathspec: Pathspec) -> list[tuple[str, object]]:

@@ -8,7 +8,7 @@ from typing import Any
 from doltflow.errors import RecordError
 from doltflow.model.pathspec import Pathspec
 
-_PARAMETERS = "_parameters"
+PARAMETERS = "_parameters"
 
 
 class StoredTask:
@@ -100,8 +100,8 @@ class StoredRun:
         ordered = sorted(tasks, key=lambda task: (len(str(task.pathspec.task_id)), str(task.pathspec.task_id)))
         graphs = (task.get("_graph_info") for task in ordered)
         return cls(
-            [task for task in ordered if task.step != _PARAMETERS],
-            next((task for task in ordered if task.step == _PARAMETERS), None),
+            [task for task in ordered if task.step != PARAMETERS],
+            next((task for task in ordered if task.step == PARAMETERS), None),
             next((graph for graph in graphs if isinstance(graph, Mapping)), {}),
         )
 
