@@ -21,7 +21,7 @@ def audit(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN|TABLE]",
+            metavar="RUN|TABLE",
             help="A run: Flow/run_id, Flow/latest or a bare run id. Or a table, also as database/table: the runs that "
             "wrote it, and what became of it. All without it.",
             show_default=False,
