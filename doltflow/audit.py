@@ -47,13 +47,20 @@ class AuditResult:
     warnings: tuple[str, ...]
 
 
-def audit(target: str | None = None, *, database: str | None = None, folder: Path | None = None) -> AuditResult:
+def audit(
+    target: str | None = None,
+    *,
+    database: str | None = None,
+    repair_index: bool = False,
+    folder: Path | None = None,
+) -> AuditResult:
     """Compares the artifacts of runs with the commits that they made, and both with the databases.
 
     Args:
         target: A table, by name or as `database/table`: the runs that wrote it, and what became of it. Or a run:
             `Flow/run_id`, `Flow/latest` or a bare run id. All runs and all tables without it.
         database: Only what is about this database, by name or path.
+        repair_index: Whether to make doltflow's cache of the histories anew first. No data is touched.
         folder: Where to look for databases and for Metaflow's store; the current folder without it.
 
     Raises:
@@ -68,6 +75,8 @@ def audit(target: str | None = None, *, database: str | None = None, folder: Pat
                 f"There is neither a Metaflow store nor a Dolt database in {workspace.place}.",
                 "Go to the folder where the flows ran.",
             )
+        if repair_index:
+            workspace.repair_index()
         asked = _named(workspace, target) if target is not None else None
         checked = _Checked(workspace, asked)
         findings = tuple(dict.fromkeys(checked.findings()))

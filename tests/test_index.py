@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from conftest import make_database
+from writing import uncommitted
 
+from doltflow.audit import audit
 from doltflow.model.commit import ReadTrailer, WriteTrailer, encode_message
 from doltflow.model.pathspec import Pathspec
 from doltflow.sources.dolt import Database, Session
@@ -196,3 +198,19 @@ def test_many_questions_are_answered_from_the_whole_history(session: Session, mo
     monkeypatch.setattr(commits_module, "FEW_COMMITS", 0)
     monkeypatch.setattr(commits_module, "FEW_VERSIONS", 0)
     assert [plain(session, table, at) for table, at in asked] == single
+
+
+def test_repair_makes_the_index_anew_and_touches_no_data(session: Session) -> None:
+    commit(session, 1, "t", "s")
+    expected = edges()
+    file = index_file(session.database.folder)
+    with sqlite3.connect(file) as raw:
+        raw.execute("update made set run = 'Flow/other', task = 'Flow/other/start/1'")
+        raw.execute("update changes set hash = at where name = 's'")
+    before = uncommitted(session), session.branches()
+    audit(repair_index=True)
+    assert (uncommitted(session), session.branches()) == before
+    assert edges() == expected
+    index = Index(file)
+    assert [one.run for one in index.made()] == ["Flow/1"]
+    index.close()

@@ -35,6 +35,13 @@ class Commits:
             self._index.remember(self._new_changes)
         self._index.close()
 
+    def repair(self) -> None:
+        """Forgets what the index holds, and finds it out again."""
+        self._index.clear()
+        self._new_changes.clear()
+        self.refresh()
+        self._bring_up_to_date()
+
     def refresh(self) -> None:
         """Looks again which commits there are, when it is next asked."""
         self._whole = None

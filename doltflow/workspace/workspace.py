@@ -28,6 +28,7 @@ from doltflow.workspace.at import head_of, nowhere
 from doltflow.workspace.commits import Commits
 from doltflow.workspace.index import Index, Made, index_file
 from doltflow.workspace.opening import Opening
+from doltflow.workspace.runindex import RunIndex
 from doltflow.workspace.settings import Settings
 
 T = TypeVar("T")
@@ -179,6 +180,15 @@ class Workspace:
             self._commits[name] = Commits(session, Index(index_file(session.database.folder)))
             self._stack.callback(self._commits[name].close)
         return self._commits[name]
+
+    def repair_index(self) -> None:
+        """Makes the cache of what was found out of the histories and runs here anew. No data is touched."""
+        for name in self.names:
+            self.commits_of(name).repair()
+        if self.store is not None and self.store.folder is not None:
+            index = RunIndex.of_store(self.store.folder)
+            index.clear()
+            index.close()
 
     def refresh(self) -> None:
         """Looks again at what has changed: for who has made commits or runs meanwhile."""

@@ -35,6 +35,10 @@ def audit(
         bool,
         typer.Option("--exit-code", help="Exit with 1 if something disagrees."),
     ] = False,
+    is_repair: Annotated[
+        bool,
+        typer.Option("--repair-index", help="First make doltflow's cache of the histories anew; no data is touched."),
+    ] = False,
     output: JsonOption = "text",
 ) -> Iterator[str]:
     """Compare what runs recorded with the commits that they made, and name what disagrees.
@@ -42,13 +46,13 @@ def audit(
     Named are commits and runs that are gone, rewritten or not whose they are said to be; reads and writes that only
     one record has; records that cannot be read; and tables that were changed by hand after a run had written them.
 
-    It only reads.
+    It only reads the databases and the store.
     """
     with aside():
         from doltflow.audit import audit as ask
         from doltflow.render.audit import audit_answer
 
-        result = ask(target, database=database)
+        result = ask(target, database=database, repair_index=is_repair)
     warn(result.warnings)
     told = audit_answer(result, output, sys.stdout)
     if is_exit_code and result.findings:
