@@ -41,7 +41,7 @@ def audit(
     ] = False,
     output: JsonOption = "text",
 ) -> Iterator[str]:
-    """Compare what runs recorded with the commits that they made, and name what disagrees.
+    """Name where commits and runs tell different stories.
 
     Named are commits and runs that are gone, rewritten or not whose they are said to be; reads and writes that only
     one record has; records that cannot be read; and tables that were changed by hand after a run had written them.

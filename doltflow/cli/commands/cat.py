@@ -58,7 +58,7 @@ def cat(
         Path | None, typer.Option(metavar="FILE", help="Write into this file; one that is there is replaced.")
     ] = None,
 ) -> Iterator[str | bytes]:
-    """Print a table as it is, as a run read or wrote it, or as it was.
+    """Print a table as it is, or as a run or a date saw it.
 
     With neither --run nor --at: the table on its database's default branch.
     """

@@ -37,7 +37,7 @@ def impact(
         typer.Option(help="How to answer; json has lists and the graph, the last four are the graph alone."),
     ] = "text",
 ) -> Iterator[str]:
-    """Show what a commit that was wrong has spoiled: tables, runs, and heads of branches.
+    """Show what a wrong commit has spoiled.
 
     Spoiled is what was made later from the tables that it changed against its first parent, over all databases.
 

@@ -46,9 +46,9 @@ def log(
         Literal["text", "json", "jsonl"], typer.Option(help="How to answer; jsonl is one commit a line.")
     ] = "text",
 ) -> Iterator[str]:
-    """List commits, newest first, with the run that made each and the tables it changed.
+    """List commits, with the runs that made them.
 
-    Of each database its default branch, or what --at names.
+    Newest first, each with the tables that it changed. Of each database its default branch, or what --at names.
     """
     from doltflow.render.terminal import is_terminal
 

@@ -26,9 +26,9 @@ def runs(
         Literal["text", "json", "jsonl"], typer.Option(help="How to answer; jsonl is one run a line.")
     ] = "text",
 ) -> Iterator[str]:
-    """List the runs that read or wrote tables in Dolt, newest first.
+    """List the runs that read or wrote tables in Dolt.
 
-    Each with when it ran, how it ended, how long it took, and the tables with their commits.
+    Newest first, each with when it ran, how it ended, how long it took, and the tables with their commits.
     """
     with aside():
         from doltflow.render.answer import runs_answer

@@ -23,9 +23,9 @@ def show(
     ],
     output: JsonOption = "text",
 ) -> Iterator[str]:
-    """Show one run: parameters, code, and everything it read and wrote.
+    """Show one run, with all that it read and wrote.
 
-    Every read and write with its commit and its number of rows, and the commits that the run made.
+    Parameters, code, every read and write with its commit and its number of rows, and the commits that it made.
     """
     with aside():
         from doltflow.render.answer import show_answer

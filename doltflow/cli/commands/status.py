@@ -27,7 +27,7 @@ def status(
     ] = False,
     output: JsonOption = "text",
 ) -> Iterator[str]:
-    """Show which tables that runs wrote are fresh and which are stale, and which runs to repeat.
+    """Show which tables are stale, and which runs to repeat.
 
     A table is stale where a table that its run read has changed since, on the branch that was read.
 

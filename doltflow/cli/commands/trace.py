@@ -85,7 +85,7 @@ def trace(
         ),
     ] = "text",
 ) -> Iterator[str]:
-    """Show where a table or a run's data came from, back to the source; or what was made from it.
+    """Show where a table or a run's data came from, or went.
 
     Looks at the Dolt databases in the current folder and just below it, and at Metaflow's store.
 
