@@ -72,7 +72,8 @@ def impact(
     """What a commit spoiled.
 
     What was made later from what it changed is spoiled, over databases; later versions of a changed table too, by hand
-    or by a run that updated it, unless the table is again as it was before the commit.
+    or by a run that updated it, unless the table is again as it was before the commit. So is what has the same
+    content without being made from it, as after a cherry-pick.
 
     Args:
         commit: `DATABASE@COMMIT`: the database by name or path; the commit by hash, branch, tag, `HEAD~2` or date.
@@ -94,11 +95,12 @@ def impact(
             raise RefNotFoundError(f"`{database}` has no commit `{ref}`.")
         changed = _changed(workspace, found, table)
         spoiled = Spoiled(workspace, found)
-        gathered = gather_downstream(workspace, changed, counts=spoiled.has)
-        whole = build(gathered.facts, changed)
+        starts = list(dict.fromkeys([*changed, *(same for one in changed for same in spoiled.again(one))]))
+        gathered = gather_downstream(workspace, starts, counts=spoiled.has)
+        whole = build(gathered.facts, starts)
         whole.remove_nodes_from([version.id for version in spoiled.clean if version.id in whole])
         kept: set[str] = set()
-        for version in changed:
+        for version in starts:
             kept |= set(downstream(whole, version.id, depth))
         graph = whole.subgraph(kept).copy()
         tables = tuple(_tables(gathered.facts.commits, graph))

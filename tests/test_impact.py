@@ -98,6 +98,26 @@ def test_a_later_version_by_hand_is_spoiled_until_the_table_is_what_it_was(here:
     assert {reverted, right}.isdisjoint(commit for _, commit in told(impact(f"prices@{bad}"))[0])
 
 
+def test_what_was_put_back_or_cherry_picked_is_spoiled_again(here: Histories) -> None:
+    hand(here, 1)
+    here.branch("prices", "side")
+    bad = hand(here, 2)
+    here.by_hand("prices", "delete from prices where id = 2")
+    here.branch("prices", "reverted")
+    again = hand(here, 2)
+    here.branch("prices", "good", "reverted")
+    picked = hand(here, 2, branch="side")
+    hand(here, 3, branch="good")
+    later = hand(here, 4)
+    wrong, right = medians(here, 5, later), medians(here, 6, here.head("prices", "good"))
+    assert told(impact(f"prices@{bad}")) == (
+        {("prices", commit) for commit in (bad, again, later, picked)} | {("medians", wrong)},
+        ["Medians/5"],
+        {("prices", "main", "prices"), ("prices", "side", "prices")},
+    )
+    assert ("medians", right) not in told(impact(f"prices@{bad}", depth=9))[0]
+
+
 def test_what_a_run_replaced_from_good_inputs_is_clean_and_what_it_updated_is_not(here: Histories) -> None:
     good = hand(here, 1)
     bad = hand(here, 2)

@@ -32,6 +32,18 @@ class Spoiled:
         self.clean.add(version)
         return False
 
+    def again(self, version: TableVersion) -> Iterator[TableVersion]:
+        """The versions that have what the commit made of a table without being made from it.
+
+        As where it was put back after a revert, or cherry-picked to another branch.
+        """
+        content = self._content(version.database, version.table, version.commit)
+        for hash_ in self._workspace.session(version.database).touching(version.table) or ():
+            if hash_ not in self._ancestors() and content == self._content(version.database, version.table, hash_):
+                same = self._workspace.version(version.database, version.table, hash_)
+                if same is not None and same != version:
+                    yield same
+
     def _content(self, database: str, table: str, at: str) -> str | None:
         return self._workspace.session(database).table_hash(table, at)
 
