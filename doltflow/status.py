@@ -226,6 +226,8 @@ class _Checked:
             hashes = [session.table_hash(table, version.commit) for version in (now, written)]
             if hashes[0] == hashes[1]:
                 return None, ""
+        if not session.reaches([head], [production.commit.hash]):
+            return None, "commit not on the branch"  # It was moved: who changed the table before the run is not asked.
         hash_ = now.commit if now is not None else next(iter(session.changes(table, head)), head)
         commit = workspace.find_commit(database, hash_)
         note = "dropped" if now is None else ""

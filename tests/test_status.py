@@ -273,3 +273,14 @@ def test_the_demo(demo_copy: Path, has_store: bool, capsys: pytest.CaptureFixtur
     ]
     assert (medians["repeat"], medians["changed_by"], variances["repeat"]) == (medians["run"], None, None)
     assert (variances["status"], variances["upstream_stale"]) == ("fresh", [f"{analysis}/state_procedure_medians"])
+
+
+def test_a_branch_that_was_moved_behind_its_run(demo_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    analysis = demo_copy / "hospital-price-analysis"
+    dolt(analysis, "sql", "-q", "call dolt_branch('kept', 'main'); call dolt_reset('--hard', 'main~2')")
+    medians, variances = status().tables
+    for table in (medians, variances):
+        assert (table.branch, table.changed_by, table.note) == ("main", None, "commit not on the branch")
+    assert (medians.status, variances.status, variances.inputs[0].note) == ("fresh", "stale", "dropped")
+    assert main(["status", "state_procedure_medians"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [f"  its commit {medians.commit[:8]} is no longer on main"]

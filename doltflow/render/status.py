@@ -78,6 +78,9 @@ def _table(table: "TableStatus") -> Iterator[RenderableType]:
     yield from indented(
         labels.joined(f"by {safe(table.run.pathspec)}", moment(table.run.started), branch),
         f"its branch is gone: {safe(table.branch or '?')}" if table.note == "branch gone" else "",
+        f"its commit {short(table.commit)} is no longer on {safe(table.branch or '?')}"
+        if table.note == "commit not on the branch"
+        else "",
         *(_input(item) for item in table.inputs),
         f"waiting for what is stale: {', '.join(map(safe, table.upstream_stale))}" if table.upstream_stale else "",
         _changed(table),
