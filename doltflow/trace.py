@@ -23,6 +23,7 @@ from doltflow.workspace import (
     open_workspace,
     with_columns,
 )
+from doltflow.workspace.at import named_table
 
 if TYPE_CHECKING:
     import networkx
@@ -105,7 +106,7 @@ def trace_table(
     asked = _Asked(depth, zoom, direction, columns)
     with open_workspace(load_settings(folder), database, folder) as workspace:
         workspace.prepare()
-        return _trace_table(workspace, _table(workspace, table, at), asked)
+        return _trace_table(workspace, named_table(workspace, table, at), asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ class _Asked:
 def _start(workspace: Workspace, target: str, at: str | None) -> TableVersion | Pathspec:
     """What the target names: a table, where there is one of that name, else a run."""
     try:
-        return _table(workspace, target, at)
+        return named_table(workspace, target, at)
     except (TableNotFoundError, DatabaseNotFoundError) as error:
         if workspace.asked is not None or at is not None:
             raise
@@ -162,17 +163,6 @@ def _start(workspace: Workspace, target: str, at: str | None) -> TableVersion | 
         first, slash, _ = target.partition("/")
         meant_run = first not in workspace.names if slash else target.isdigit()
         raise (no_run if meant_run else no_table) from None
-
-
-def _table(workspace: Workspace, name: str, at: str | None) -> TableVersion:
-    """The table of a name, or of a name as doltflow shows it: `database/table`."""
-    try:
-        return workspace.find_table(name, workspace.asked, at)
-    except TableNotFoundError:
-        database, slash, table = name.partition("/")
-        if not slash or workspace.asked not in (None, database) or database not in workspace.names:
-            raise
-        return workspace.find_table(table, database, at)
 
 
 def _trace_table(workspace: Workspace, version: TableVersion, asked: _Asked) -> TraceResult:
