@@ -14,7 +14,21 @@ import pytest
 import doltflow
 
 PACKAGE = Path(doltflow.__file__).parent
-OPERATIONS = {"audit", "replay", "cat", "demo", "log", "rows", "runs", "show", "trace", "versions", "impact", "status"}
+OPERATIONS = {
+    "backtest",
+    "audit",
+    "replay",
+    "cat",
+    "demo",
+    "log",
+    "rows",
+    "runs",
+    "show",
+    "trace",
+    "versions",
+    "impact",
+    "status",
+}
 BELOW = {
     "errors": set(),
     "model": {"errors"},

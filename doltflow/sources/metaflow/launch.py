@@ -105,6 +105,9 @@ def launch(asked: Launch, log: Path, tell: Callable[[str, str], None]) -> Launch
         except BaseException:
             _end(process)
             raise
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
         return Launched(_run_of(attributes), exit_code, log)
 
 

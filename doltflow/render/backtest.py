@@ -1,0 +1,175 @@
+"""A backtest, what it made and how it compares, as text and as JSON."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from doltflow.render.envelope import envelope
+from doltflow.render.sections import indented, section
+from doltflow.render.terminal import drawn
+from doltflow.render.text import count, moment, safe, short
+
+if TYPE_CHECKING:
+    from doltflow.backtest import BacktestResult, BacktestTable
+    from doltflow.rerun.figures import ColumnFigures
+    from doltflow.rerun.making import ListedBranch
+
+
+def backtest_answer(result: "BacktestResult", output: Literal["text", "json"], stream: TextIO | None) -> Iterator[str]:
+    """The answer of `doltflow backtest`."""
+    yield envelope("backtest", backtest_data(result)) if output == "json" else drawn(_text(result), stream)
+
+
+def backtest_data(result: "BacktestResult") -> dict[str, Any]:
+    """`inputs`, `branches`, `flows`, `runs`, `tables`, `commands`, `dry_run` and `warnings`."""
+    plan, changed = result.plan, dict(result.changed)
+    return {
+        "inputs": [_fields(item) for item in plan.inputs],
+        "branches": [
+            {"database": branch.database, "branch": branch.branch, "commit": branch.commit} for branch in plan.branches
+        ],
+        "flows": [
+            {
+                "flow": flow.run.flow,
+                "production": flow.run.pathspec,
+                "parameters": flow.run.parameters,
+                "pins": [
+                    {"database": pin.database, "branch": pin.branch, "commit": pin.commit}
+                    for pin in flow.pins.databases
+                ],
+                "writes": [{"database": database, "table": table} for database, table in flow.writes],
+                "changed": changed.get(flow.run.flow),
+            }
+            for flow in plan.flows
+        ],
+        "runs": [_fields(run) | {"log": str(run.log) if run.log is not None else None} for run in result.runs],
+        "tables": [_table_data(table) for table in result.tables],
+        "commands": list(result.commands),
+        "dry_run": result.is_dry,
+        "warnings": list(result.warnings),
+    }
+
+
+def _table_data(table: "BacktestTable") -> dict[str, Any]:
+    verdict = table.verdict
+    return {
+        "database": table.database,
+        "table": table.table,
+        "production": _fields(table.production) if table.production is not None else None,
+        "backtest": _fields(table.backtest),
+        "verdict": verdict.verdict if verdict is not None else None,
+        "added": verdict.added if verdict is not None else None,
+        "removed": verdict.removed if verdict is not None else None,
+        "modified": verdict.modified if verdict is not None else None,
+        "columns": [_fields(column) | {"change": column.change} for column in table.columns],
+    }
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def _text(result: "BacktestResult") -> Iterator[RenderableType]:
+    plan = result.plan
+    inputs = ", ".join(f"{safe(item.database)} @ {short(item.commit)}" for item in plan.inputs)
+    yield Text.assemble("Backtest of ", (inputs, "bold cyan"), overflow="fold")
+    branches = (f"{safe(branch.database)}: {safe(branch.branch)} at {short(branch.commit)}" for branch in plan.branches)
+    yield from section("Branches it would make" if result.is_dry else "Branches", indented(*branches))
+    if not plan.flows:
+        yield Text()
+        yield Text("No flow is downstream of it: there is nothing to run.", overflow="fold")
+        return
+    if not result.runs:
+        yield from section("Flows, in this order", _flows(result))
+        if result.commands:
+            yield from section("To run them", (Text(f"  {safe(c)}", no_wrap=True) for c in result.commands))
+        return
+    runs = (
+        f"{safe(run.run)} in place of {safe(run.production)}{'' if run.is_new else ', done before'}"
+        for run in result.runs
+    )
+    yield from section("Runs", indented(*runs))
+    yield from section("Against production", (part for table in result.tables for part in _table(table)))
+
+
+def _flows(result: "BacktestResult") -> Iterator[RenderableType]:
+    changed = dict(result.changed)
+    for flow in result.plan.flows:
+        files = ", ".join(map(safe, changed.get(flow.run.flow) or ()))
+        others = (
+            f"{safe(pin.database)} stays at {short(pin.commit)}"
+            for pin in flow.pins.databases
+            if pin.commit is not None
+        )
+        yield from indented(f"{safe(flow.run.flow)}, with the parameters of {safe(flow.run.pathspec)}")
+        yield from indented(*others, f"its code has changed since: {files}" if files else "", columns=4)
+
+
+def _table(table: "BacktestTable") -> Iterator[RenderableType]:
+    name = f"{safe(table.database)}/{safe(table.table)}"
+    yield from indented(f"{name}: {_rows(table)}")
+    yield from indented(_difference(table), *map(_column, table.columns), columns=4)
+
+
+def _rows(table: "BacktestTable") -> str:
+    if table.backtest.run is None:
+        return "was not written"
+    now = count(table.backtest.rows or 0, "row")
+    if table.production is None or table.production.rows is None:
+        return f"{now}, none in production"
+    return f"{now} against {table.production.rows:,}"
+
+
+def _difference(table: "BacktestTable") -> str:
+    verdict = table.verdict
+    if verdict is None or verdict.verdict == "missing" or table.backtest.run is None:
+        return ""
+    if verdict.verdict == "identical":
+        return "identical"
+    amounts = ((verdict.added, "added"), (verdict.removed, "removed"), (verdict.modified, "modified"))
+    return ", ".join(f"{count(number, 'row')} {verb}" for number, verb in amounts if number)
+
+
+def _column(column: "ColumnFigures") -> str:
+    """`price: mean 10.5 against 11 (-4.5 %), 200 values against 201`."""
+    before, now = _figure(column.mean_production), _figure(column.mean_backtest)
+    change = f" ({column.change:+.1%})" if column.change is not None else ""
+    values = f"{column.count_backtest or 0:,} values against {column.count_production or 0:,}"
+    return f"{safe(column.name)}: mean {now} against {before}{change}, {values}"
+
+
+def _figure(number: float | None) -> str:
+    return "none" if number is None else f"{number:,.6g}"
+
+
+def list_answer(
+    branches: Sequence["ListedBranch"], output: Literal["text", "json"], stream: TextIO | None, *, removed: bool = False
+) -> Iterator[str]:
+    """The answer of `doltflow backtest --list` and `--remove`."""
+    if output == "json":
+        yield envelope("backtest", {"removed" if removed else "branches": [_listed(item) for item in branches]})
+    else:
+        yield drawn((part for item in branches for part in _listed_text(item, removed=removed)), stream)
+
+
+def _listed(item: "ListedBranch") -> dict[str, Any]:
+    return {"database": item.database, "head": item.head, **_fields(item.made)}
+
+
+def _listed_text(item: "ListedBranch", *, removed: bool) -> Iterator[RenderableType]:
+    said = "removed " if removed else ""
+    yield Text.assemble(
+        said, (f"{safe(item.database)}", "bold cyan"), ": ", (safe(item.made.branch), "bold"), overflow="fold"
+    )
+    if not removed:
+        of = ", ".join(f"{safe(one[:-32])}{short(one[-32:])}" for one in item.made.of.split(" "))
+        written = "" if item.head == item.made.commit else ", written since"
+        yield from indented(f"{safe(item.made.kind)} of {of}, made {moment(item.made.made)}{written}")
+
+
+def removal_question(branches: Sequence["ListedBranch"]) -> str:
+    """What is asked before branches are removed."""
+    where = ", ".join(safe(item.database) for item in branches)
+    return f"Remove the branch {safe(branches[0].made.branch)} of {where}, with all that was written to it?"

@@ -1,0 +1,155 @@
+"""The branches of a backtest: made, gone on with, listed, and removed; never one that doltflow did not make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from doltflow.errors import BranchExistsError, NotReplayableError, RefNotFoundError, nearest
+from doltflow.rerun.backtest import BacktestPlan
+from doltflow.rerun.plan import PlannedBranch
+from doltflow.sources.dolt.made import MadeBranch, forget_made, made_in, note_made
+from doltflow.workspace import Workspace, read_run
+from doltflow.workspace.at import databases_asked
+
+KIND = "backtest"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedBranch:
+    """A branch that doltflow made and that is still there.
+
+    Attributes:
+        database: The database's name.
+        made: What is known of it.
+        head: Full hash of its head now.
+    """
+
+    database: str
+    made: MadeBranch
+    head: str
+
+
+def listed_branches(workspace: Workspace) -> list[ListedBranch]:
+    """The branches that doltflow made in the databases here, of the one that is asked for if there is one."""
+    found = []
+    for name in databases_asked(workspace):
+        session = workspace.session(name)
+        heads = session.branches()
+        for branch, made in sorted(made_in(session.database.folder).items()):
+            # Somebody may have removed it, and made another of that name.
+            if branch in heads and _began_at(workspace, name, heads[branch], made.commit):
+                found.append(ListedBranch(name, made, heads[branch]))
+    return found
+
+
+def _began_at(workspace: Workspace, database: str, head: str, commit: str) -> bool:
+    session = workspace.session(database)
+    return session.has_commit(commit) and session.reaches([head], [commit])
+
+
+def existing(workspace: Workspace, plan: BacktestPlan, base: str | None) -> list[ListedBranch]:
+    """Those of a plan's branches that an earlier call made for the same backtest.
+
+    Raises:
+        BranchExistsError: There is one of that name that is another.
+    """
+    known = {item.database: item for item in listed_branches(workspace) if item.made.branch == plan.branch}
+    found = []
+    for branch in plan.branches:
+        heads = workspace.session(branch.database).branches()
+        taken = next((name for name in heads if name.casefold() == branch.branch.casefold()), None)
+        if taken is None:
+            continue
+        item = known.get(branch.database)
+        if item is None or item.made.kind != KIND:
+            raise BranchExistsError(
+                f"`{branch.database}` has a branch `{taken}` already, which doltflow did not make.",
+                "Give another name with `--branch`.",
+            )
+        is_input = branch.database in {one.database for one in plan.inputs}
+        if item.made.of != plan.of or ((base is not None or is_input) and item.made.commit != branch.commit):
+            raise BranchExistsError(
+                f"`{branch.database}` has a branch `{taken}` already, of another backtest: {item.made.of} from "
+                f"{item.made.commit}.",
+                f"Give another name with `--branch`, or remove it with `doltflow backtest --remove {taken}`.",
+            )
+        found.append(item)
+    return found
+
+
+def make_branches(workspace: Workspace, plan: BacktestPlan, branches: Sequence[PlannedBranch]) -> None:
+    """Makes branches and notes them; where one cannot be made, none is."""
+    made: list[PlannedBranch] = []
+    try:
+        for branch in branches:
+            session = workspace.session(branch.database)
+            session.create_branch(branch.branch, branch.commit)
+            made.append(branch)
+            when = datetime.now(UTC).isoformat(timespec="seconds")
+            note_made(session.database.folder, MadeBranch(branch.branch, KIND, branch.commit, when, plan.of))
+    except BaseException:
+        for branch in made:
+            session = workspace.session(branch.database)
+            session.remove_branch(branch.branch)
+            forget_made(session.database.folder, branch.branch)
+        raise
+
+
+def branches_to_remove(workspace: Workspace, name: str) -> list[ListedBranch]:
+    """The branches of a name that doltflow made.
+
+    Raises:
+        RefNotFoundError: There is none.
+        NotReplayableError: One is checked out.
+    """
+    listed = listed_branches(workspace)
+    found = [item for item in listed if item.made.branch == name]
+    if not found:
+        holders = [d for d in databases_asked(workspace) if name in workspace.session(d).branches()]
+        where = f" `{holders[0]}` has a branch of that name, which somebody else made." if holders else ""
+        known = nearest(name, {item.made.branch for item in listed})
+        raise RefNotFoundError(f"doltflow made no branch `{name}`.{where}", known or "It has made none here.")
+    for item in found:
+        if workspace.session(item.database).default_branch() == name:
+            raise NotReplayableError(
+                f"The branch `{name}` is checked out in `{item.database}`.", "`dolt checkout main` there first."
+            )
+    return found
+
+
+def remove_listed(workspace: Workspace, branches: Sequence[ListedBranch]) -> None:
+    """Removes branches that doltflow made."""
+    for item in branches:
+        session = workspace.session(item.database)
+        session.remove_branch(item.made.branch)
+        forget_made(session.database.folder, item.made.branch)
+
+
+def runs_on(workspace: Workspace, branches: Sequence[ListedBranch]) -> dict[str, str]:
+    """The successful reruns that committed to branches: of each run that was repeated, the newest.
+
+    Raises:
+        NotReplayableError: A rerun that failed left rows behind that another one would double.
+    """
+    found: dict[str, str] = {}
+    broken: dict[str, str] = {}
+    for item in branches:
+        commits = workspace.commits(item.database)
+        hash_ = item.head
+        while hash_ != item.made.commit and hash_ in commits:
+            commit = commits[hash_]
+            hash_ = next(iter(commit.parents), "")
+            again = commit.run.rerun_of if commit.run is not None else None
+            if commit.run is None or again is None or again["kind"] != KIND:
+                continue
+            new = read_run(workspace, commit.run.pathspec.zoomed("run")).run
+            if new.status == "successful":
+                found.setdefault(str(again["pathspec"]), new.pathspec)
+            elif any(write.mode != "replace" for write in commit.run.writes):
+                broken[str(again["pathspec"])] = new.pathspec
+    for origin in broken.keys() - found.keys():
+        raise NotReplayableError(
+            f"{broken[origin]} failed after it had added rows, which would be there twice if it ran again.",
+            f"Begin anew: `doltflow backtest --remove {branches[0].made.branch}`.",
+        )
+    return found
