@@ -214,3 +214,26 @@ def test_repair_makes_the_index_anew_and_touches_no_data(session: Session) -> No
     index = Index(file)
     assert [one.run for one in index.made()] == ["Flow/1"]
     index.close()
+
+
+def test_a_table_that_no_run_wrote_is_not_searched_for_one_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, mine = commit(session, 1), commit(session, 2, "t", "s")
+    later = [commit(session, number) for number in range(3, 9)]
+    searched = []
+    changes = Session.changes
+
+    def counted(self: Session, table: str, at: str) -> list[str]:
+        searched.append(table)
+        return changes(self, table, at)
+
+    monkeypatch.setattr(Session, "changes", counted)
+    commits = commits_module.Commits(session, Index(index_file(session.database.folder)))
+    assert [commits.newest_by_run("s", [at]) for at in [first, *later]] == [None] * 7
+    assert searched == ["s"]
+    assert [commits.newest_by_run("t", [at]) for at in [first, mine, *later]] == [None] + [mine] * 7
+    again = commit(session, 9, "s", "t")
+    commits.refresh()
+    assert [commits.newest_by_run("s", [at]) for at in (later[-1], again, again)] == [None, again, again]
+    commits.close()

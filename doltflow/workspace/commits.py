@@ -27,6 +27,7 @@ class Commits:
         self._is_current = False
         self._asked: dict[str, int] = {}
         self._histories: dict[str, TableHistory] = {}
+        self._made_hashes: dict[str, frozenset[str] | None] = {}
         self._new_changes: list[tuple[str, str, str]] = []
 
     def close(self) -> None:
@@ -48,6 +49,7 @@ class Commits:
         self._listed = None
         self._of_run.clear()
         self._histories.clear()
+        self._made_hashes.clear()
         self._is_current = False
         self._found = {hash_: commit for hash_, commit in self._found.items() if commit is not None}
 
@@ -150,9 +152,20 @@ class Commits:
         """The newest commit by a run that changed a table, at one of some commits or before."""
         if not self.has_runs():  # As in most databases of sources.
             return None
-        by_run = {one.hash for one in self.made()}
-        for at in before:
+        by_run = self._made_of(table)
+        for at in before if by_run else ():
             for hash_ in self._session.changes(table, at):
                 if hash_ in by_run:
                     return hash_
         return None
+
+    def _made_of(self, table: str) -> frozenset[str]:
+        """The commits of runs; only those that changed a table, once it is asked for again: mostly there are none."""
+        if table not in self._made_hashes:
+            self._made_hashes[table] = None
+            return frozenset(one.hash for one in self.made())
+        found = self._made_hashes[table]
+        if found is None:
+            touching = self._session.touching(table) or ()
+            found = self._made_hashes[table] = frozenset(one.hash for one in self.made()).intersection(touching)
+        return found
