@@ -147,6 +147,9 @@ def _changed(workspace: Workspace, commit: Commit, table: str | None) -> list[Ta
     """The versions of the tables that a commit changed against its first parent."""
     names = workspace.changed_tables(commit)
     what = f"The commit {commit.hash} of `{commit.database}`"
+    before = workspace.tables(commit.database, commit.parents[0]) if commit.parents else []
+    gone = sorted(set(before) - set(workspace.tables(commit.database, commit.hash)))
+    dropped = f"dropped {', '.join(f'`{name}`' for name in gone)}" if gone else ""
     if table is not None:
         same = [name for name in names if name == table] or [n for n in names if n.casefold() == table.casefold()]
         if not same:
@@ -155,13 +158,12 @@ def _changed(workspace: Workspace, commit: Commit, table: str | None) -> list[Ta
             )
         names = same
     if not names:
-        before = workspace.tables(commit.database, commit.parents[0]) if commit.parents else []
-        gone = sorted(set(before) - set(workspace.tables(commit.database, commit.hash)))
-        dropped = f"; it dropped {', '.join(f'`{name}`' for name in gone)}" if gone else ""
         raise TableNotFoundError(
-            f"{what}, “{commit.subject}”, changed no table{dropped}.",
+            f"{what}, “{commit.subject}”, changed no table{f'; it {dropped}' if dropped else ''}.",
             "`doltflow log` lists the commits that changed one.",
         )
+    if dropped and table is None:
+        workspace.warn(f"{what} also {dropped}: what a table that is not there spoiled is not told.")
     found = (workspace.version(commit.database, name, commit.hash) for name in names)
     return [version for version in found if version is not None]
 

@@ -210,6 +210,15 @@ def test_errors(here: Histories) -> None:
         impact("prices@main", depth=-1)
 
 
+def test_a_table_that_was_dropped_beside_a_change_is_named(here: Histories) -> None:
+    bad = here.by_hand("prices", "drop table codes", ADD.format("prices", 3, 3))
+    result = impact(f"prices@{bad}")
+    assert told(result)[0] == {("prices", bad)}
+    dropped = f"The commit {bad} of `prices` also dropped `codes`: what a table that is not there spoiled is not told."
+    assert dropped in result.warnings
+    assert dropped not in impact(f"prices@{bad}", table="prices").warnings
+
+
 def test_a_branch_with_an_at_sign(here: Histories) -> None:
     commit = hand(here, 1)
     here.branch("prices", "me@home")
