@@ -103,7 +103,10 @@ def _check_condition(text: str) -> None:
         refuse("The query names a revision.", "A predicate is about the rows of one table at one commit.")
     tree = _parse(query, tokens)
     if sum(1 for _ in tree.find_all(exp.Query, exp.Values, exp.Table)) != len(("SELECT", "t")):
-        refuse("The query has a subquery, whose tables would not be recorded.", "Use `sql` with the whole query.")
+        refuse(
+            "The query has a subquery, whose tables would not be recorded.",
+            "Write the values themselves. In a step, `sql` takes the whole query.",
+        )
     where = tree.args.get("where")
     others = {key for key, value in tree.args.items() if value} - {"expressions", "from_", "where"}
     if not isinstance(where, exp.Where) or not isinstance(where.this, exp.Paren) or others or where.find(exp.Alias):
