@@ -1,12 +1,13 @@
 """`replay`: a recorded run again, on exactly its data, and whether it gives the same."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from doltflow.compare import TableVerdict, compare_table
-from doltflow.errors import NotReplayableError, StoreNotFoundError
+from doltflow.errors import RerunFailedError, StoreNotFoundError
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.rerun import (
@@ -98,7 +99,7 @@ def replay(
                 "Go to the folder where the flow ran.",
             )
         pathspec = find_run(workspace, run).zoomed("run")
-        plan = plan_replay(workspace, pathspec, branch)
+        plan = plan_replay(workspace, pathspec, branch, step)
         with find_code(workspace, plan.run, code, flow_file) as found:
             if dry_run:
                 return ReplayResult(plan.run, plan, found, None, (), (), (), None, False, workspace.warnings)
@@ -114,10 +115,8 @@ def _replay(
     keep: bool,
     tell: Callable[[str], None],
 ) -> ReplayResult:
-    origin = find_run(workspace, plan.run.pathspec)
-    if step is not None and step not in _steps(plan.run):
-        raise NotReplayableError(f"`{plan.run.pathspec}` has no step `{step}` that read or wrote.")
-    with made_branches(workspace, plan.branches):
+    origin = Pathspec(plan.run.flow, plan.run.run_id)
+    with _left_named(workspace, plan, tell), made_branches(workspace, plan.branches):
         done = run_again(
             workspace, origin, plan.pins, code,
             step=step or _first_step(workspace, origin), python=python, folder=workspace.place,
@@ -125,8 +124,7 @@ def _replay(
         )  # fmt: skip
         workspace.refresh()
         new = read_run(workspace, done.run).run
-        again = {access.pathspec.split("/")[2] for access in new.accesses if access.pathspec.startswith(new.pathspec)}
-        broken = tuple(unhonoured(plan.pins, plan.run, new, None if step is None else again))
+        broken = tuple(unhonoured(plan.pins, plan.run, new, plan.steps))
         tables = tuple(_verdicts(workspace, plan))
         if not keep:
             remove_branches(workspace, plan.branches)
@@ -138,8 +136,24 @@ def _first_step(workspace: Workspace, run: Pathspec) -> str:
     return workspace.store.first_step(run) if workspace.store is not None else "start"
 
 
-def _steps(run: Run) -> set[str]:
-    return {access.pathspec.split("/")[2] for access in run.accesses if access.pathspec.count("/") == 3}
+@contextmanager
+def _left_named(workspace: Workspace, plan: Plan, tell: Callable[[str], None]) -> Iterator[None]:
+    """Names the branches that stay when the flow does not come to its end."""
+    try:
+        yield
+    except RerunFailedError as error:
+        raise RerunFailedError(error.message, f"{error.hint} {_left(workspace, plan)}".strip()) from error
+    except KeyboardInterrupt:
+        if left := _left(workspace, plan):
+            tell(left)
+        raise
+
+
+def _left(workspace: Workspace, plan: Plan) -> str:
+    """A sentence on the branches of a plan that are there; empty where none is."""
+    there = [item for item in plan.branches if item.branch in workspace.session(item.database).branches()]
+    listed = ", ".join(f"{item.database}: {item.branch}" for item in there)
+    return f"What it had written stays: {listed}. `dolt branch -D` removes it." if there else ""
 
 
 def _verdicts(workspace: Workspace, plan: Plan) -> list[TableVerdict]:

@@ -41,6 +41,7 @@ class ReadPin:
         tables: The tables that it read.
         commit: The commit that it saw.
         own: Those of its tables that the run itself had written before: a rerun reads them as it has written them.
+        ends: For a read that is one end of a `diff`, full hashes of both ends, from and to.
     """
 
     step: str
@@ -50,6 +51,7 @@ class ReadPin:
     tables: tuple[str, ...]
     commit: str
     own: tuple[str, ...] = ()
+    ends: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +97,6 @@ class Pins:
 
 def _read_pin(data: Mapping[str, Any]) -> ReadPin:
     foreach = tuple((str(step), int(index)) for step, index in data["foreach"])
-    return ReadPin(**{**data, "foreach": foreach, "tables": tuple(data["tables"]), "own": tuple(data["own"])})
+    ends = (str(data["ends"][0]), str(data["ends"][1])) if data.get("ends") else None
+    given = {"foreach": foreach, "tables": tuple(data["tables"]), "own": tuple(data["own"]), "ends": ends}
+    return ReadPin(**{**data, **given})

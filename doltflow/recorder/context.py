@@ -183,8 +183,13 @@ class DoltDT:
         database, _ = self._database(names[0] if names else None)
         with self._recording(), self._place.session(database) as session:
             config = self._place.pinned_config(session)
-            ends = [session.resolve(ref) for ref in (from_commit, to_commit)]
-            return {name: self._reader.diff(session, config, ends, name) for name in names}
+            frames = {}
+            for name in names:
+                # In a replay a name that moves stands for what it stood for.
+                ends = self._place.recorded_ends(session, name)
+                ends = ends or (session.resolve(from_commit), session.resolve(to_commit))
+                frames[name] = self._reader.diff(session, config, ends, name)
+            return frames
 
     def get_run(
         self, table: str, ref: str | None = None, *, branch: str | None = None, commit: str | None = None
@@ -212,7 +217,7 @@ class DoltDT:
         database, seen = self._database(table)
         with self._place.session(database) as session:
             if branch is not None:
-                at = session.branch_head(branch)
+                at = self._place.moved(session, branch)
             elif given:
                 at = session.resolve(given[0])
             else:

@@ -146,6 +146,24 @@ class Place:
         sent, pin = self._rerun.pin(session), self.pin(session)
         return self._rerun.read(session, key, pin.commit if sent is not None and sent.branch is not None else None)
 
+    def recorded_ends(self, session: Session, table: str) -> tuple[str, str] | None:
+        """In a replay the commits between which a `diff` of a table is to be served, where one was recorded."""
+        if self._rerun is None or not self._is_rerun():
+            return None
+        sent, head = self._rerun.pin(session), None
+        if sent is not None and sent.branch is not None:
+            # It may be a database that is not the configuration's, which an audit names.
+            head = self.pin(session).commit if self.config is not None else session.branch_head(sent.branch)
+        return self._rerun.ends(session, table, head)
+
+    def moved(self, session: Session, branch: str) -> str:
+        """The commit that a branch stands for: in a rerun the configuration's own is where the pins send it."""
+        if self._rerun is not None and self._is_rerun() and self._rerun.pin(session) is not None:
+            config = self.config or DoltConfig(str(session.database.folder))
+            if branch == (config.branch or session.default_branch()):
+                return self.pin(session).commit
+        return session.branch_head(branch)
+
     def _seen(self, session: Session, ref: str) -> str:
         """The commit that a ref stands for; where it is a branch that a failed attempt wrote, what that one saw."""
         failed = self._failed_attempts(session, ref) if ref in session.branches() else ()

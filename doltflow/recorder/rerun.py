@@ -1,8 +1,10 @@
 """A step in a rerun: what it reads and writes is sent where the pins say, without a change to the flow's code."""
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from doltflow.errors import RecordError, UnpinnedError
 from doltflow.model.pins import DatabasePin, Pins, ReadPin
@@ -13,6 +15,7 @@ from doltflow.sources.metaflow.running import FindTask
 VARIABLE = "DOLTFLOW_PINS"
 """Names the file of the pins, in the environment of a rerun's steps."""
 
+_T = TypeVar("_T")
 _served: dict[tuple[str, str], int] = {}
 """How often this task has read a database under a key: the same key may be read again later, at another commit."""
 
@@ -75,9 +78,37 @@ class Rerun:
             key: What the read is recorded under.
             head: The head of the rerun's own branch of that database when the context began.
         """
-        recorded = self._recorded(session.name, key)
-        if recorded is None:
+        mine = self._recorded(session.name, key)
+        return self._served(session, _next(session.name, key, mine), head) if mine else None
+
+    def ends(self, session: Session, table: str, head: str | None) -> tuple[str, str] | None:
+        """The commits between which a `diff` of a table is served; None where none was recorded that it could be.
+
+        Args:
+            session: With the database.
+            table: The table's name.
+            head: As for `read`.
+        """
+        key = f"diff({table})".casefold()
+        calls: list[dict[str, ReadPin]] = []
+        for pin in self._recorded(session.name, key):
+            if pin.ends is None:
+                continue
+            # A diff was noted once for each end that had the table.
+            if not calls or pin.commit in calls[-1] or next(iter(calls[-1].values())).ends != pin.ends:
+                calls.append({})
+            calls[-1][pin.commit] = pin
+        if not calls:
             return None
+        call = _next(session.name, key, calls)
+        ends = next(iter(call.values())).ends
+        if ends is None:
+            return None
+        before, after = (self._served(session, call[end], head) if end in call else end for end in ends)
+        return before, after
+
+    def _served(self, session: Session, recorded: ReadPin, head: str | None) -> str:
+        """The commit that a recorded read saw, with what the run itself had written as the rerun has written it."""
         own = tuple(table for table in recorded.own if head is not None and _differs(session, table, recorded, head))
         if not own or head is None:
             return recorded.commit
@@ -86,18 +117,23 @@ class Rerun:
             self._composed[at] = session.compose(recorded.commit, head, own)
         return self._composed[at]
 
-    def _recorded(self, database: str, key: str) -> ReadPin | None:
+    def _recorded(self, database: str, key: str) -> list[ReadPin]:
+        """The recorded reads of a key, or of a table of that name, by the task in whose place this one is."""
         task = self._find_task()
         if task is None:
-            return None
+            return []
         step, path = str(task.pathspec.step), foreach_path(task.flow)
         same = [pin for pin in self._pins.reads if (pin.step, pin.foreach, pin.database) == (step, path, database)]
-        mine = [pin for pin in same if pin.key == key] or [pin for pin in same if key in pin.tables]
-        if not mine:
-            return None
-        number = _served.get((database, key), 0)
-        _served[database, key] = number + 1
-        return mine[min(number, len(mine) - 1)]
+        if key.startswith("diff("):
+            return [pin for pin in same if pin.key.casefold() == key]
+        return [pin for pin in same if pin.key == key] or [pin for pin in same if key in pin.tables]
+
+
+def _next(database: str, key: str, recorded: Sequence[_T]) -> _T:
+    """The recorded read whose turn it is; the last one again where there are no more."""
+    number = _served.get((database, key), 0)
+    _served[database, key] = number + 1
+    return recorded[min(number, len(recorded) - 1)]
 
 
 def _differs(session: Session, table: str, recorded: ReadPin, head: str) -> bool:

@@ -1,9 +1,10 @@
 """What a replay is going to do: the pins of its reads, the branches of its writes."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from doltflow.errors import NotReplayableError
+from doltflow.errors import BranchExistsError, NotReplayableError, UsageError, nearest
 from doltflow.model.access import Access
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
@@ -11,6 +12,8 @@ from doltflow.model.pins import DatabasePin, ForeachPath, Pins, ReadPin
 from doltflow.model.run import Run
 from doltflow.workspace import Workspace, read_run
 from doltflow.workspace.records import RunRecords
+
+_ENDS = re.compile(r"FROM dolt_diff\('(?P<before>\w+)', '(?P<after>\w+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,49 +43,85 @@ class Plan:
         run: The recorded run.
         branches: The branches to make.
         pins: Where everything is sent.
+        steps: The steps that run again; None for all.
     """
 
     run: Run
     branches: tuple[PlannedBranch, ...]
     pins: Pins
+    steps: frozenset[str] | None = None
 
 
-def plan_replay(workspace: Workspace, pathspec: Pathspec, name: str | None = None) -> Plan:
+def plan_replay(workspace: Workspace, pathspec: Pathspec, name: str | None = None, step: str | None = None) -> Plan:
     """The plan of a replay. Nothing is made.
 
     Args:
         workspace: Where to look.
         pathspec: The run.
         name: The name for the branches; `replay/Flow/run_id` without it, numbered where that is taken.
+        step: The step to begin with; what those before it wrote stays as it is. Without it the first one.
 
     Raises:
         RunNotFoundError: There is no such run.
         NotReplayableError: It still runs, wrote nothing, or what it read is gone.
+        BranchExistsError, UsageError: The name is taken, or is none.
     """
+    if name is not None and not name.strip():
+        raise UsageError(f"`{name}` cannot be the name of a branch.")
     records = read_run(workspace, pathspec)
     run = records.run
     if run.status == "running":
         raise NotReplayableError(f"`{run.pathspec}` is still running.", "Replay it when it has ended.")
-    commits = _commits_by_database(records)
+    own = [access for access in run.accesses if access.pathspec.startswith(f"{run.pathspec}/")]
+    _check_commits(workspace, own)
+    again = None if step is None else _from(workspace, pathspec, step)
+    commits = _commits_by_database(records, again)
+    if not commits and again is not None:
+        raise NotReplayableError(
+            f"`{run.pathspec}` wrote no table in the step `{step}` or after it.", "Begin with an earlier step."
+        )
     if not commits:
         raise NotReplayableError(
             f"`{run.pathspec}` wrote no table, so there is nothing that a replay could be compared with.",
             "`doltflow show` tells what it read.",
         )
-    own = [access for access in run.accesses if access.pathspec.startswith(f"{run.pathspec}/")]
-    _check_commits(workspace, own)
-    branches = tuple(_branch(workspace, run, database, made, own, name) for database, made in commits.items())
+    writes = [access for access in own if access.kind == "write" and (again is None or _step(access) in again)]
+    branches = tuple(_branch(workspace, run, database, made, writes, name) for database, made in commits.items())
     reads = tuple(_read_pins(workspace, records, own, {commit.hash for made in commits.values() for commit in made}))
     pins = Pins("replay", run.pathspec, tuple(_database_pins(workspace, branches, own)), reads)
-    return Plan(run, branches, pins)
+    return Plan(run, branches, pins, None if again is None else frozenset(again))
 
 
-def _commits_by_database(records: RunRecords) -> dict[str, list[Commit]]:
-    """The run's commits, oldest first."""
+def _commits_by_database(records: RunRecords, steps: set[str] | None) -> dict[str, list[Commit]]:
+    """The commits of the run, or of some of its steps, oldest first."""
     found: dict[str, list[Commit]] = {}
     for commit in records.commits:
-        found.setdefault(commit.database, []).append(commit)
+        if steps is None or (commit.run is not None and commit.run.pathspec.step in steps):
+            found.setdefault(commit.database, []).append(commit)
     return found
+
+
+def _from(workspace: Workspace, run: Pathspec, step: str) -> set[str]:
+    """A step and those that come after it.
+
+    Raises:
+        NotReplayableError: The run has no such step.
+    """
+    steps = workspace.store.read(run).graph.get("steps", {}) if workspace.store is not None else {}
+    if step not in steps:
+        raise NotReplayableError(f"`{run.run}` has no step `{step}`.", nearest(step, steps))
+    found, left = set[str](), [step]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [str(after) for after in steps.get(name, {}).get("next") or ()]
+    return found
+
+
+def _step(access: Access) -> str:
+    task = Pathspec.parse(access.pathspec)
+    return str(task.step) if task is not None else ""
 
 
 def _check_commits(workspace: Workspace, accesses: Iterable[Access]) -> None:
@@ -101,9 +140,10 @@ def _check_commits(workspace: Workspace, accesses: Iterable[Access]) -> None:
 
 
 def _branch(
-    workspace: Workspace, run: Run, database: str, commits: list[Commit], own: list[Access], name: str | None
+    workspace: Workspace, run: Run, database: str, commits: list[Commit], writes: list[Access], name: str | None
 ) -> PlannedBranch:
-    originals = {access.branch for access in own if access.kind == "write" and access.database == database}
+    writes = [access for access in writes if access.database == database]
+    originals = {access.branch for access in writes}
     if len(originals - {None}) > 1:
         listed = ", ".join(f"`{branch}`" for branch in sorted(filter(None, originals)))
         raise NotReplayableError(
@@ -114,10 +154,11 @@ def _branch(
     if base is None or workspace.find_commit(database, base) is None:
         raise NotReplayableError(f"`{database}` no longer has the commit that `{run.pathspec}` began with.")
     last = commits[-1].hash
-    writes = [access for access in own if access.kind == "write" and access.database == database]
     written = sorted({table for access in writes for table in access.tables or ()})
     made = tuple((table, _left(commits, writes, table) or last) for table in written)
     taken = set(workspace.session(database).branches())
+    if name is not None and name.casefold() in {branch.casefold() for branch in taken}:
+        raise BranchExistsError(f"`{database}` has a branch `{name}` already.", "Give another name with `--branch`.")
     return PlannedBranch(
         database,
         name if name is not None else _free(f"replay/{run.flow}/{run.run_id}", taken),
@@ -155,7 +196,14 @@ def _read_pins(workspace: Workspace, records: RunRecords, own: list[Access], mad
         versions = {table: workspace.version(name, table, str(access.commit)) for table in tables}
         mine = tuple(table for table, version in versions.items() if version is not None and version.commit in made)
         step = str(task.step) if task is not None else ""
-        yield ReadPin(step, paths.get(access.pathspec, ()), access.key, name, tables, str(access.commit), mine)
+        path, ends = paths.get(access.pathspec, ()), _ends(access)
+        yield ReadPin(step, path, access.key, name, tables, str(access.commit), mine, ends)
+
+
+def _ends(access: Access) -> tuple[str, str] | None:
+    """Between which commits a `diff` was asked for."""
+    found = _ENDS.search(access.query or "") if access.key.startswith("diff(") else None
+    return (found["before"], found["after"]) if found is not None else None
 
 
 def _database_pins(workspace: Workspace, branches: Iterable[PlannedBranch], own: list[Access]) -> Iterable[DatabasePin]:

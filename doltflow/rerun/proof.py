@@ -54,6 +54,8 @@ def _placed(run: Run, steps: set[str] | None) -> Iterator[tuple[_Read, str]]:
         task = Pathspec.parse(access.pathspec)
         if not _is_own(access, run) or task is None or (steps is not None and task.step not in steps):
             continue
+        if steps is not None and access.timestamp is None:
+            continue  # Only a commit tells of it, which lists the reads of the tasks that were taken over too.
         tables = tuple(sorted(access.tables or ()))
         yield (str(task.step), paths.get(access.pathspec, ()), access.database, access.key, tables), str(access.commit)
 
