@@ -273,6 +273,9 @@ def _run(
         except RerunFailedError as error:
             stays = f"The branch `{plan.branch}` stays. {go_on}"
             raise RerunFailedError(error.message, f"{error.hint} {stays}".strip()) from error
+        except KeyboardInterrupt:
+            tell(f"Interrupted. The branch `{plan.branch}` stays. {go_on}")
+            raise
     return tuple(runs)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import dolt, footprint, head, make_database, run_flow, sql
+from conftest import dolt, head, make_database, run_flow, sql
 from histories import Histories, histories
 
 from doltflow.backtest import BacktestResult, backtest, made_branches, remove_made
@@ -45,9 +45,20 @@ def heads(name: str) -> dict[str, str]:
     return {str(row["name"]): str(row["hash"]) for row in sql(Path(name), "select name, hash from dolt_branches")}
 
 
-def unchanged() -> dict[str, Any]:
-    """All of both databases that is the user's: branches, checkout, working set."""
-    return {name: (footprint(Path(name)), heads(name)) for name in (PRICES, ANALYSIS)}
+def unchanged() -> dict[str, tuple[dict[str, Any], dict[str, str]]]:
+    """All of both databases that is the user's: checkout, working set and staging; the branches."""
+    return {name: _state(Path(name)) for name in (PRICES, ANALYSIS)}
+
+
+def _state(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    hashes = ", ".join(f"dolt_hashof_db('{which}') as {which.lower()}" for which in ("WORKING", "STAGED"))
+    rows = sql(folder, f"select name, hash, {hashes} from dolt_branches")
+    checkout = (folder / ".dolt" / "repo_state.json").read_text()
+    temporary = sorted(path.name for path in (folder / ".dolt" / "temptf").iterdir())
+    return (
+        {"checkout": checkout, "working": rows[0]["working"], "staged": rows[0]["staged"], "temporary": temporary},
+        {str(row["name"]): str(row["hash"]) for row in rows},
+    )
 
 
 def frame(name: str, table: str, ref: str) -> pd.DataFrame:
@@ -104,9 +115,7 @@ def test_without_run_only_branches_are_made_and_the_command_is_told(
         [{"database": database, "branch": name, "commit": None} for database in (PRICES, ANALYSIS)]
     ] * 2
     for database, commit in ((PRICES, first), (ANALYSIS, main_head)):
-        assert heads(database) == {"main": before[database][1]["main"], name: commit}
-        assert dolt(Path(database), "status") == before[database][0]["status"]
-        assert dolt(Path(database), "diff", "-r", "sql") == before[database][0]["working"]
+        assert _state(Path(database)) == (before[database][0], {"main": before[database][1]["main"], name: commit})
     with pytest.raises(BranchExistsError, match=f"`{name}` of this backtest is there already"):
         backtest(commit=first)
     code, _, err = asked(capsys, "--remove", name)
@@ -164,8 +173,8 @@ def test_run_gives_what_todays_flows_make_of_the_first_month(
         assert f'Rerun-Of: {{"pathspec": "{run["production"]}", "kind": "backtest"}}' in commit[0]["message"]
     # What is the user's is as it was, and a rerun is nobody's production.
     for database, (was, refs) in before.items():
-        now = footprint(Path(database)) | {"branches": was["branches"]}
-        assert (now, {k: v for k, v in heads(database).items() if k != "metaflow-backtest"}) == (was, refs)
+        now, after = _state(Path(database))
+        assert (now, {branch: after[branch] for branch in after.keys() - {"metaflow-backtest"}}) == (was, refs)
     assert {table.table: table.run.pathspec for table in status().tables} == {
         table: made_by[table].run.pathspec for table in TABLES
     }
@@ -220,6 +229,84 @@ def test_a_flow_that_fails_or_reads_elsewhere_stops_the_rest_and_can_be_gone_on_
     assert told(result) == [(ANALYSIS, f"backtest/{fixed[:8]}", fixed)]
     (table,) = result.tables
     assert (table.table, table.verdict and table.verdict.verdict) == ("variance_by_procedure", "identical")
+
+
+TWO_INPUTS = """
+from metaflow import FlowSpec, step
+from doltflow import DoltConfig, DoltDT
+
+class Joined(FlowSpec):
+    @step
+    def start(self):
+        with DoltDT(run=self, config=DoltConfig("raw")) as raw, DoltDT(run=self, config=DoltConfig("codes")) as codes:
+            both = raw.read("t").merge(codes.sql("select id, v as w from k", "named"), on="id")
+        with DoltDT(run=self, config=DoltConfig("made")) as dolt:
+            dolt.write(both, "joined", pks="id")
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    Joined()
+"""
+
+
+def test_another_input_database_is_read_where_production_read_it(tmp_path: Path) -> None:
+    for name, table in {"raw": "t", "codes": "k"}.items():
+        made = [f"create table {table} (id int primary key, v decimal(5, 2))"]
+        made += [f"insert into {table} values (1, 1.5), (2, 2.5)", "call dolt_commit('-Am', 'two')"]
+        make_database(Path(name), *made, f"insert into {table} values (3, 3.5)")
+    make_database(Path("made"))
+    script = tmp_path / "joined_flow.py"
+    script.write_text(TWO_INPUTS)
+    run_id = run_flow(Path.cwd(), str(script)).pathspec.rpartition("/")[2]
+    seen, first = head(Path("codes")), head(Path("raw"), "main~1")
+    sql(Path("codes"), "update k set v = 0; call dolt_commit('-am', 'changed since')")
+    result = backtest(commit=first, run=True)
+    assert told(result) == [
+        ("raw", f"backtest/{first[:8]}", first),
+        ("made", f"backtest/{first[:8]}", head(Path("made"))),
+    ]
+    (flow,), (table,) = result.plan.flows, result.tables
+    pin = flow.pins.database("codes")
+    assert pin is not None
+    assert (pin.branch, pin.commit) == (None, seen)
+    assert frame("made", "joined", f"backtest/{first[:8]}").astype(float).to_numpy().tolist() == [
+        [1, 1.5, 1.5], [2, 2.5, 2.5]
+    ]  # fmt: skip
+    assert table.production is not None
+    assert (table.production.run, table.production.rows, table.backtest.rows) == (f"Joined/{run_id}", 3, 2)
+    assert [(c.name, c.mean_production, c.mean_backtest) for c in table.columns] == [
+        ("id", 2.0, 1.5), ("v", 2.5, 2.0), ("w", 2.5, 2.0)
+    ]  # fmt: skip
+    assert {(c.count_production, c.count_backtest) for c in table.columns} == {(3, 2)}
+    assert list(heads("codes")) == ["main"]
+
+
+def test_an_interrupt_says_what_is_left_and_the_same_command_goes_on(demo_copy: Path) -> None:
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        if line == f"{MEDIANS}/start: is starting":
+            raise KeyboardInterrupt
+
+    first = month(1)
+    with pytest.raises(KeyboardInterrupt):
+        backtest(commit=first, tables=["state_procedure_medians"], run=True, tell=tell)
+    name = f"backtest/{first[:8]}"
+    assert lines[0] == f"{PRICES}: branch {name} at {first}"
+    assert lines[-1] == (
+        f"Interrupted. The branch `{name}` stays. Go on with `doltflow backtest --commit {first} --table "
+        f"state_procedure_medians --branch {name} --run --resume`, or remove it with `doltflow backtest --remove "
+        f"{name}`."
+    )
+    assert [item.database for item in made_branches()] == [ANALYSIS, PRICES]
+    result = backtest(commit=first, tables=["state_procedure_medians"], branch=name, resume=True)
+    assert [(run.flow, run.is_new) for run in result.runs] == [(MEDIANS, True)]
+    assert [(table.table, table.backtest.rows) for table in result.tables] == [(TABLES[0], len(plain(first)[0]))]
 
 
 def test_a_commit_of_a_database_that_no_flow_reads_gets_its_branch(
@@ -392,3 +479,23 @@ def test_an_older_run_of_a_flow_is_left_out_and_named(here: Histories) -> None:
         "`made/a` is left out: A/1, which wrote it, is not the newest run of its flow, and a backtest runs each flow "
         "once."
     )
+
+
+def test_rows_that_a_failed_rerun_added_are_not_added_again(here: Histories) -> None:
+    raw = here.head("raw")
+    add = "insert into a values ({}, 1)"
+    here.run("made", "A/1/s/1", "a", add.format(1), reads=[("raw", "t", raw, "main")], mode="append")
+    backtest(commit=raw, branch="again")
+    rerun_of = {"pathspec": "A/1", "kind": "backtest"}
+    here.run("made", "A/9/s/1", "a", add.format(2), mode="append", branch="again", rerun_of=rerun_of)
+    with pytest.raises(BranchExistsError, match="have written to its branch `again` already"):
+        backtest(commit=raw, branch="again", run=True)
+    with pytest.raises(NotReplayableError, match=r"A/9 failed after it had added rows.*--remove again"):
+        backtest(commit=raw, branch="again", resume=True)
+    with pytest.raises(BranchExistsError, match="of another backtest"):
+        backtest(commit=here.by_hand("raw", "insert into t values (7, 7)"), branch="again", run=True)
+    # One that somebody else made under the name of one that is gone is not doltflow's.
+    for name in ("raw", "made"):
+        here.rows(name, "call dolt_branch('-D', 'again')")
+        here.rows(name, "call dolt_branch('again', 'main~2')")
+    assert [item.database for item in made_branches()] == []

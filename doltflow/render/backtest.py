@@ -1,5 +1,6 @@
 """A backtest, what it made and how it compares, as text and as JSON."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from doltflow.backtest import BacktestResult, BacktestTable
     from doltflow.rerun.figures import ColumnFigures
     from doltflow.rerun.making import ListedBranch
+
+# A database's name may have spaces.
+_INPUTS = re.compile(r"(?<=@[0-9a-v]{32}) ")
 
 
 def backtest_answer(result: "BacktestResult", output: Literal["text", "json"], stream: TextIO | None) -> Iterator[str]:
@@ -164,7 +168,7 @@ def _listed_text(item: "ListedBranch", *, removed: bool) -> Iterator[RenderableT
         said, (f"{safe(item.database)}", "bold cyan"), ": ", (safe(item.made.branch), "bold"), overflow="fold"
     )
     if not removed:
-        of = ", ".join(f"{safe(one[:-32])}{short(one[-32:])}" for one in item.made.of.split(" "))
+        of = ", ".join(f"{safe(one[:-32])}{short(one[-32:])}" for one in _INPUTS.split(item.made.of))
         written = "" if item.head == item.made.commit else ", written since"
         yield from indented(f"{safe(item.made.kind)} of {of}, made {moment(item.made.made)}{written}")
 
