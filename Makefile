@@ -25,12 +25,13 @@ demo: setup
 		printf '\nTo go on in this shell, with doltflow and dolt on PATH:\n  export PATH="%s"\n' \
 		"$(CURDIR)/.venv/bin:$$dolt:\$$PATH"
 
+# As many at once as there are cores, a file of tests in one process, which shares what is slow to build.
 # ARGS go to pytest: make test ARGS="-k trace"
 test: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	@$(WITH_DOLT) .venv/bin/python -m pytest $(ARGS)
+	@$(WITH_DOLT) .venv/bin/python -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: setup
 	@$(WITH_DOLT) .venv/bin/python tests/bench

@@ -675,7 +675,8 @@ def test_show_json() -> None:
     assert data["run"] == RUN_DATA | {"parameters": parameters, "tags": ["nightly"]}
     assert data["tasks"] == [
         {"pathspec": "F/12/start/1", "attempt": 0, "script": "/home/x/flow.py", "git_commit": "abcdef1234",
-         "git_dirty": True, "python": "3.11.4", "metaflow": "2.19", "doltflow": "0.1.0", "dolt": "1.83.2"}
+         "git_dirty": True, "python": "3.11.4", "metaflow": "2.19", "doltflow": "0.1.0", "dolt": "1.83.2",
+         "folder": None, "foreach": [], "packages": [], "sources": []}
     ]  # fmt: skip
     read, *_ = result.run.accesses
     assert data["accesses"][0] == read.summary() | {"table": "prices", "version": commit("5")}
