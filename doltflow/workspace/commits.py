@@ -113,10 +113,12 @@ class Commits:
         """Lists the commits of runs that were made since the index was last asked; all of them where it is no use."""
         if self._is_current:
             return
-        self._is_current = True
         heads, tips = set(self._session.branches().values()), self._index.tips()
-        if tips == heads:
-            return
+        if tips != heads:
+            self._advance(tips, heads)
+        self._is_current = True
+
+    def _advance(self, tips: frozenset[str], heads: set[str]) -> None:
         left = tips - heads
         anew = bool(left) and not self._session.reaches(sorted(heads), sorted(left))
         known = frozenset() if anew else tips

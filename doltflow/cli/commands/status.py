@@ -31,7 +31,8 @@ def status(
 
     A table is stale where a table that its run read has changed since, on the branch that was read.
 
-    Its run is production's: the newest successful one that wrote it and is no rerun.
+    Its run is production's: the newest successful one that wrote it and is no rerun. A table that is made from a stale
+    one counts as fresh until that one is made again; that it waits is said.
     """
     with aside():
         from doltflow.render.status import status_answer
