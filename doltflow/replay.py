@@ -1,19 +1,21 @@
 """`replay`: a recorded run again, on exactly its data, and whether it gives the same."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from doltflow.compare import TableVerdict, compare_table
-from doltflow.errors import RerunFailedError, StoreNotFoundError
+from doltflow.errors import RerunFailedError, StoreNotFoundError, UsageError
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.rerun import (
     CodeChoice,
     CodeFound,
+    Explicit,
     Plan,
+    check_parameters,
     find_code,
     made_branches,
     plan_replay,
@@ -39,6 +41,7 @@ class ReplayResult:
         log: The file that holds all that the flow printed.
         kept: Whether the branches are still there.
         warnings: What was missing, one sentence each.
+        changed: The parameters that were set, by variable, with the values as they were given.
     """
 
     run: Run
@@ -51,6 +54,7 @@ class ReplayResult:
     log: Path | None
     kept: bool
     warnings: tuple[str, ...]
+    changed: tuple[tuple[str, str], ...] = ()
 
     @property
     def identical(self) -> bool:
@@ -66,6 +70,7 @@ def replay(
     flow_file: Path | None = None,
     python: str | None = None,
     step: str | None = None,
+    settings: Sequence[str] = (),
     keep: bool = True,
     dry_run: bool = False,
     folder: Path | None = None,
@@ -80,6 +85,7 @@ def replay(
         flow_file: The flow's file, where it is not where the run had it.
         python: The interpreter; this one without it.
         step: The step to begin with; without it the first one. What is before it is taken over from the recorded run.
+        settings: `NAME=VALUE` for each parameter that is to be another than recorded; every step runs again.
         keep: Whether the branches stay when all is compared.
         dry_run: Only tells what would be done.
         folder: Where to look for databases and for Metaflow's store, and to run the flow; the current one without it.
@@ -91,6 +97,11 @@ def replay(
         NotReplayableError, FlowFileError, BranchExistsError: As they say; nothing was made.
         RerunFailedError: The flow failed; the branches stay to be looked at.
     """
+    if settings and step is not None:
+        raise UsageError(
+            "`--set` and `--from` exclude each other: a run that goes on from a step keeps its parameters.",
+            "Leave `--from` out.",
+        )
     with open_workspace(load_settings(folder), None, folder) as workspace:
         workspace.prepare()
         if workspace.store is None:
@@ -101,15 +112,22 @@ def replay(
         pathspec = find_run(workspace, run).zoomed("run")
         plan = plan_replay(workspace, pathspec, branch, step)
         with find_code(workspace, plan.run, code, flow_file) as found:
+            explicit = check_parameters(plan.run, found, settings, python or sys.executable, workspace.place)
             if dry_run:
-                return ReplayResult(plan.run, plan, found, None, (), (), (), None, False, workspace.warnings)
-            return _replay(workspace, plan, found, step, python or sys.executable, keep, tell)
+                told, given = workspace.warnings, _given(explicit)
+                return ReplayResult(plan.run, plan, found, None, (), (), (), None, False, told, given)
+            return _replay(workspace, plan, found, explicit, step, python or sys.executable, keep, tell)
+
+
+def _given(explicit: Explicit | None) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(explicit.given.items())) if explicit is not None else ()
 
 
 def _replay(
     workspace: Workspace,
     plan: Plan,
     code: CodeFound,
+    explicit: Explicit | None,
     step: str | None,
     python: str,
     keep: bool,
@@ -120,7 +138,7 @@ def _replay(
         done = run_again(
             workspace, origin, plan.pins, code,
             step=step or _first_step(workspace, origin), python=python, folder=workspace.place,
-            user=plan.run.user, tell=tell,
+            user=plan.run.user, tell=tell, explicit=explicit,
         )  # fmt: skip
         workspace.refresh()
         new = read_run(workspace, done.run).run
@@ -128,8 +146,9 @@ def _replay(
         tables = tuple(_verdicts(workspace, plan))
         if not keep:
             remove_branches(workspace, plan.branches)
-        reasons = _reasons(plan.run, new, code, broken) if any(t.verdict != "identical" for t in tables) else ()
-        return ReplayResult(plan.run, plan, code, new, tables, broken, reasons, done.log, keep, workspace.warnings)
+        differs, given, told = any(t.verdict != "identical" for t in tables), _given(explicit), workspace.warnings
+        reasons = _reasons(plan.run, new, code, broken, given) if differs else ()
+        return ReplayResult(plan.run, plan, code, new, tables, broken, reasons, done.log, keep, told, given)
 
 
 def _first_step(workspace: Workspace, run: Pathspec) -> str:
@@ -165,9 +184,11 @@ def _verdicts(workspace: Workspace, plan: Plan) -> list[TableVerdict]:
     return found
 
 
-def _reasons(recorded: Run, new: Run, code: CodeFound, broken: tuple[str, ...]) -> tuple[str, ...]:
+def _reasons(
+    recorded: Run, new: Run, code: CodeFound, broken: tuple[str, ...], given: tuple[tuple[str, str], ...]
+) -> tuple[str, ...]:
     """What is not the same about the two runs."""
-    reasons = []
+    reasons = [f"The parameter `{name}` was set to {value}." for name, value in given]
     if code.changed:
         reasons.append(f"The code differs: {', '.join(code.changed)}.")
     elif code.changed is None:

@@ -177,6 +177,7 @@ def test_both_flows_of_the_demo_are_identical(demo_copy: Path, capsys: pytest.Ca
                 for name in reads
             ],
             "parameters": data["parameters"],
+            "set": {},
             "code": {"script": data["code"]["script"], "choice": "current", "changed": []},
             "unhonoured": [],
             "reasons": [],
@@ -279,6 +280,33 @@ def test_a_dry_run_makes_nothing(world_: Recorded, capsys: pytest.CaptureFixture
     assert re.search(r"join reads numbers/out_b @ \w{8} as the replay writes it", told)
 
 
+def test_a_parameter_is_set_on_the_same_data(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code, data = asked(capsys, world_.run.pathspec, "--set", "the-factor=3")
+    assert (exit_code, data["identical"], data["set"], data["unhonoured"]) == (0, False, {"factor": "3"}, [])
+    assert data["reasons"] == ["The parameter `factor` was set to 3."]
+    assert tables(data)["numbers/out_a"] == ["different", 0, 0, 3, ["v"]]
+    assert tables(data)["results/counts"] == SAME
+    tags = json.loads((Path(".metaflow") / data["new_run"] / "_meta" / "_self.json").read_text())["tags"]
+    assert sorted(tags) == ["doltflow:replay-of=" + world_.run.pathspec, "doltflow:set=factor"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ('    old = Parameter("old"', '    new = Parameter("new")\n    old = Parameter("old"', "has a parameter `new`"),
+        ('    earlier = Parameter("earlier", default=None)\n', "", "no longer has the parameter `earlier`"),
+    ],
+)
+def test_the_flow_has_other_parameters(
+    world_: Recorded, capsys: pytest.CaptureFixture[str], before: str, after: str, words: str
+) -> None:
+    world_.change((before, after))
+    exit_code, error = refused(capsys, world_.run.pathspec)
+    assert (exit_code, error["code"]) == (3, "not-replayable")
+    assert words in error["message"]
+    assert replays(*world_.databases) == []
+
+
 # What is refused, before anything is made
 
 
@@ -291,6 +319,9 @@ def test_a_dry_run_makes_nothing(world_: Recorded, capsys: pytest.CaptureFixture
         (["RUN", "--from", "nowhere"], 3, "not-replayable", "has no step `nowhere`"),
         (["RUN", "--flow-file", "gone.py"], 3, "flow-file", "gone.py"),
         (["RUN", "--python", "no-such-python"], 3, "flow-file", "cannot be started"),
+        (["RUN", "--set", "factor=1", "--from", "join"], 2, "usage", "exclude each other"),
+        (["RUN", "--set", "factor"], 2, "usage", "sets no parameter"),
+        (["RUN", "--set", "facter=1"], 2, "usage", "has no parameter `facter`"),
         (["READING"], 3, "not-replayable", "wrote no table"),
         (["ReplayFlow/7"], 3, "run-not-found", "has no run `7`"),
     ],

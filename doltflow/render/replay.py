@@ -41,6 +41,7 @@ def replay_data(result: "ReplayResult") -> dict[str, Any]:
         "kept": result.kept,
         "pins": [_fields(pin) | {"tables": list(pin.tables), "own": list(pin.own)} for pin in result.plan.pins.reads],
         "parameters": result.run.parameters,
+        "set": dict(result.changed),
         "code": {
             "script": str(result.code.script),
             "choice": result.code.choice,
@@ -61,6 +62,7 @@ def _plan_text(result: "ReplayResult") -> Iterator[RenderableType]:
     yield Text.assemble("This would repeat ", (safe(result.run.pathspec), "bold green"), ".", overflow="fold")
     parameters = [f"{safe(name)} = {value(data)}" for name, data in result.run.parameters.items()]
     yield from section("Parameters", indented(*parameters))
+    yield from section("Set", indented(*(f"{safe(name)} = {safe(given)}" for name, given in result.changed)))
     reads = [
         f"{safe(pin.step)}{''.join(f'[{index}]' for _, index in pin.foreach)} reads "
         + ", ".join(version_name(pin.database, table, pin.commit) for table in pin.tables)
@@ -90,6 +92,7 @@ def _verdict_text(result: "ReplayResult") -> Iterator[RenderableType]:
     yield Text.assemble(said, f": {safe(new)} against {safe(result.run.pathspec)}", overflow="fold")
     for table in result.tables:
         yield from indented(_table(table))
+    yield from section("Set", indented(*(f"{safe(name)} = {safe(given)}" for name, given in result.changed)))
     yield from section("Not as recorded", indented(*map(safe, result.unhonoured)))
     yield from section("Why", indented(*map(safe, result.reasons)))
     branches = [f"{safe(branch.database)}: {safe(branch.branch)}" for branch in result.plan.branches]

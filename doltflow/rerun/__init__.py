@@ -1,16 +1,19 @@
 """The one mechanism of reruns: a recorded run again, with its reads and writes sent where pins say."""
 
 from doltflow.rerun.code import CodeChoice, CodeFound, find_code
+from doltflow.rerun.parameters import check_parameters
 from doltflow.rerun.plan import Plan, PlannedBranch, plan_replay
 from doltflow.rerun.proof import unhonoured
-from doltflow.rerun.run import Rerun, made_branches, remove_branches, rerun
+from doltflow.rerun.run import Explicit, Rerun, made_branches, remove_branches, rerun
 
 __all__ = [
     "CodeChoice",
     "CodeFound",
+    "Explicit",
     "Plan",
     "PlannedBranch",
     "Rerun",
+    "check_parameters",
     "find_code",
     "made_branches",
     "plan_replay",

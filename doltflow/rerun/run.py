@@ -2,10 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from doltflow.errors import RerunFailedError
 from doltflow.model.pathspec import Pathspec
@@ -13,10 +14,26 @@ from doltflow.model.pins import Pins
 from doltflow.rerun.code import CodeFound
 from doltflow.rerun.plan import PlannedBranch
 from doltflow.sources.metaflow.launch import Launch, launch, resume_arguments
+from doltflow.sources.metaflow.parameters import Declared, run_arguments
 from doltflow.workspace import Workspace
 
 PINS_VARIABLE = "DOLTFLOW_PINS"
 Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Explicit:
+    """Parameters that a rerun is given one by one.
+
+    Attributes:
+        declared: Those of the flow.
+        values: The recorded run's, by variable.
+        given: Values as one types them, by variable, in place of those.
+    """
+
+    declared: tuple[Declared, ...]
+    values: Mapping[str, Any]
+    given: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,7 @@ def rerun(
     folder: Path,
     user: str | None,
     tell: Tell,
+    explicit: Explicit | None = None,
 ) -> Rerun:
     """Runs a flow again, with the parameters of the recorded run and its steps under the pins.
 
@@ -84,6 +102,7 @@ def rerun(
         folder: Where to run it.
         user: Who is to have run it where the environment does not tell; Metaflow runs nothing for nobody.
         tell: Called with a line for each step that begins or ends.
+        explicit: Parameters to run it with, all of its steps, in place of the recorded ones.
 
     Raises:
         RerunFailedError: It failed; the message names the log.
@@ -94,7 +113,12 @@ def rerun(
         file = Path(temporary) / "pins.json"
         file.write_text(pins.encode(), encoding="utf-8")
         store = workspace.store.folder if workspace.store is not None else None
-        arguments = resume_arguments(origin, step, [f"doltflow:{pins.kind}-of={origin.run}"])
+        tags = [f"doltflow:{pins.kind}-of={origin.run}"]
+        if explicit is None:
+            arguments = resume_arguments(origin, step, tags)
+        else:
+            tags += [f"doltflow:set={name}" for name in sorted(explicit.given)]
+            arguments = run_arguments(explicit.declared, explicit.values, explicit.given, tags, Path(temporary))
         variables = {PINS_VARIABLE: str(file), **_user(user)}
         asked = Launch(code.script, arguments, python, folder, store, variables)
         done = launch(asked, log, lambda name, what: tell(f"{origin.flow}/{name}: {what}"))

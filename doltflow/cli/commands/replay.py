@@ -14,7 +14,8 @@ EPILOG = (
     "Examples:\n\n\b\n"
     "  doltflow replay HospitalPriceStateMedians/latest\n"
     "  doltflow replay HospitalPriceStateMedians/latest --dry-run\n"
-    "  doltflow replay HospitalPriceStateMedians/latest --code recorded --discard"
+    "  doltflow replay HospitalPriceStateMedians/latest --code recorded --discard\n"
+    "  doltflow replay HospitalPriceStateMedians/latest --set hospital-price-db-branch=main"
 )
 
 
@@ -38,29 +39,36 @@ def replay(
         str | None,
         typer.Option("--from", metavar="STEP", help="Take over what is before this step from the recorded run."),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Another value for a parameter, on the same data; repeatable."
+        ),
+    ] = None,
     is_kept: Annotated[
         bool, typer.Option("--keep/--discard", help="Keep the branches, or remove them after the comparison.")
     ] = True,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     output: JsonOption = "text",
 ) -> Iterator[str]:
-    """Repeat a run on exactly its data, and prove whether it gives the same.
+    """Repeat a run on exactly its data, and compare.
 
     Every read sees the commit that it saw, writes go to new branches, and each table is compared with the recorded one.
 
-    Exit code 1 says that it is not identical.
+    Exit code 1 says that it is not identical; with `--set` that is not asked.
     """
     with aside():
         from doltflow.render.replay import replay_answer
         from doltflow.replay import replay as ask
 
         result = ask(
-            run, branch=branch, code=code, flow_file=flow_file, python=python, step=step, keep=is_kept, dry_run=is_dry,
+            run, branch=branch, code=code, flow_file=flow_file, python=python, step=step, settings=settings or (),
+            keep=is_kept, dry_run=is_dry,
             tell=note,
         )  # fmt: skip
     warn(result.warnings)
     told = replay_answer(result, output, sys.stdout)
-    if result.new_run is not None and not result.identical:
+    if result.new_run is not None and not result.identical and not result.changed:
         answer(told)
         raise typer.Exit(1)
     return told
