@@ -30,7 +30,7 @@ from doltflow.runs import RunsResult
 PROGRAM = [sys.executable, "-m", "doltflow"]
 COMPLETIONS = Path(__file__).parents[1] / "completions"
 REWRITE = os.environ.get("DOLTFLOW_REWRITE")  # Read before the tests get an environment of their own.
-COMMANDS = ("trace", "runs", "show", "demo")
+COMMANDS = ("trace", "runs", "show", "log", "cat", "impact", "status", "audit", "replay", "backtest", "demo")
 HEAVY = ("metaflow", "pandas", "numpy", "pyarrow", "networkx", "sqlglot", "pymysql", "connectorx", "doltcli")
 
 # A program whose `doltflow runs` finds 2,000 runs without looking for them.
@@ -111,7 +111,7 @@ def test_help(
     assert out.startswith(f"Usage: {f'doltflow {command}'.strip()} ")
     lines = [line for line in out.splitlines() if not line.startswith("    doltflow ")]  # They are there to be copied.
     assert max(map(len, lines)) <= widest
-    for part in (f"    doltflow {command}", "--output", "<text|json") if command else (*COMMANDS, "--show-completion"):
+    for part in (f"    doltflow {command}", "--output") if command else (*COMMANDS, "--show-completion"):
         assert part in out
 
 
@@ -394,7 +394,7 @@ def test_completions(shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["doltflow", ""], "trace\nruns\nshow\ndemo"),
+        (["doltflow", ""], "trace\nruns\nshow\nlog\ncat\nimpact\nstatus\naudit\nreplay\nbacktest\ndemo"),
         (["doltflow", "trace", "--output", "j"], "json"),
         (["doltflow", "runs", "--output", ""], "text\njson\njsonl"),
         (["doltflow", "trace", "--zoom", ""], "run\nstep\ntask"),

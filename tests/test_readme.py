@@ -13,7 +13,7 @@ import pytest
 
 README = Path(__file__).parents[1] / "README.md"
 REWRITE = bool(os.environ.get("DOLTFLOW_REWRITE"))
-COMMANDS = ("", "trace", "runs", "show", "demo")
+COMMANDS = ("", "trace", "runs", "show", "log", "cat", "impact", "status", "audit", "replay", "backtest", "demo")
 
 
 def output(folder: Path, *arguments: str) -> str:

@@ -69,7 +69,7 @@ def backtest(
     is_sure: Annotated[bool, typer.Option("--yes", help="With --remove: do not ask.")] = False,
     output: JsonOption = "text",
 ) -> Iterator[str]:
-    """Run the flows of today on the data of an earlier commit, and compare with production.
+    """Run today's flows on the data of an earlier commit.
 
     The flows downstream of the commit's database run once each, in order, on branches made for it. No flow changes.
 
