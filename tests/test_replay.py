@@ -290,6 +290,20 @@ def test_a_parameter_is_set_on_the_same_data(world_: Recorded, capsys: pytest.Ca
     assert sorted(tags) == ["doltflow:replay-of=" + world_.run.pathspec, "doltflow:set=factor"]
 
 
+def test_the_other_parameters_stay_as_they_were_whatever_their_type(
+    world_: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = world_.world.database("typed")
+    Path("held.txt").write_text("held\n")
+    run = world_.world.run("typed_flow.py", "--names", "p,q", "--flag", "False", "--tree", '{"b": 1.5}')
+    Path("held.txt").unlink()  # What it held is in the run.
+    exit_code, data = asked(capsys, run.pathspec, "--set", "the-number=3", "--branch", "mine")
+    assert (exit_code, tables(data)) == (0, {"typed/told": ["different", 0, 0, 1, ["number"]]})
+    (row,) = sql(typed, "select number, told from told as of 'mine'")
+    values = [0.1, "a\nb 'c'", None, {"b": 1.5}, ["p", "q"], "held\n", False, 1]
+    assert (row["number"], json.loads(row["told"])) == (3, values)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
