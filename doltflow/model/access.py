@@ -111,7 +111,7 @@ class TaskRecord:
         git_dirty: Whether that repository had uncommitted changes.
         python, metaflow, doltflow, dolt: Versions.
         folder: Absolute path of the folder in which the task ran.
-        foreach: In which foreaches the task stood, the outermost first: the step that opened each, and the index.
+        foreach: In which foreaches the task stood, the outermost first: the step that is done for each, and the index.
         packages: Names and versions of the packages of frames and numbers that were imported.
         sources: The flow's file and its local modules: path relative to the flow's file, and the key of its content in
             Metaflow's store.

@@ -10,7 +10,7 @@ from doltflow.errors import RecordError
 VERSION = 1
 RerunKind = Literal["replay", "backtest"]
 ForeachPath = tuple[tuple[str, int], ...]
-"""In which foreaches a task stands, the outermost first: the step that opened each, and the index."""
+"""In which foreaches a task stands, the outermost first: the step that is done for each, and the index."""
 
 
 @dataclass(frozen=True, slots=True)

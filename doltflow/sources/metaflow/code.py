@@ -60,7 +60,7 @@ def _keep(store: Any, content: bytes) -> str:
 
 
 def foreach_path(flow: Any) -> tuple[tuple[str, int], ...]:
-    """In which foreaches a task stands, the outermost first: the step that opened each, and the index."""
+    """In which foreaches a task stands, the outermost first: the step that is done for each, and the index."""
     stack = getattr(flow, "_foreach_stack", None) or ()
     return tuple((str(frame.step), int(frame.index)) for frame in stack)
 
