@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 
 from doltflow.sources.dolt import Database, Session
 
+_PATIENCE = 3.0  # seconds for a server that is just starting; a database that another process holds may take minutes
+
 
 class Opening:
     """The opening of one database, and in the end its closing."""
@@ -44,7 +46,8 @@ class Opening:
         return self._session
 
     def close(self) -> None:
-        """Closes the database, or has it closed as soon as it is open."""
+        """Closes the database; where it takes long to open, has it closed as soon as it is open."""
+        self._is_done.wait(_PATIENCE)
         with self._lock:
             if self._session is not None and not self._is_closed:
                 self._context.__exit__(None, None, None)
