@@ -98,6 +98,26 @@ def test_a_later_version_by_hand_is_spoiled_until_the_table_is_what_it_was(here:
     assert {reverted, right}.isdisjoint(commit for _, commit in told(impact(f"prices@{bad}"))[0])
 
 
+def test_what_is_undone_after_the_next_load_is_clean_and_what_is_undone_in_part_is_not(here: Histories) -> None:
+    hand(here, 1)
+    hand(here, 4)
+    bad = here.by_hand(
+        "prices", "update prices set v = 9 where id = 1", "delete from prices where id = 4", ADD.format("prices", 2, 2)
+    )
+    load = hand(here, 3)
+    parts = [
+        here.by_hand("prices", "delete from prices where id = 2"),
+        here.by_hand("prices", ADD.format("prices", 4, 44)),
+    ]
+    mended = here.by_hand("prices", "update prices set v = 8 where id = 1")
+    after = hand(here, 5)
+    wrong, right = medians(here, 6, parts[-1]), medians(here, 7, after)
+    tables, runs, heads = told(impact(f"prices@{bad}"))
+    assert tables == {("prices", commit) for commit in (bad, load, *parts)} | {("medians", wrong)}
+    assert (runs, heads) == (["Medians/6"], set())
+    assert {mended, right}.isdisjoint(commit for _, commit in tables)
+
+
 def test_what_was_put_back_or_cherry_picked_is_spoiled_again(here: Histories) -> None:
     hand(here, 1)
     here.branch("prices", "side")

@@ -11,7 +11,8 @@ from doltflow.workspace.workspace import Workspace
 class Spoiled:
     """Tells whether a version that was made on top of a spoiled one is spoiled too.
 
-    It is not where the table is again what it was before the commit, as after `dolt revert`.
+    It is not where the table is again what it was before the commit, or where commits by hand have undone all that the
+    commit did to it, as `dolt revert` does.
 
     Attributes:
         clean: The versions of which it was said that they are not.
@@ -27,10 +28,19 @@ class Spoiled:
     def has(self, version: TableVersion) -> bool:
         """Whether a version that was made on top of a spoiled one is spoiled."""
         content = self._content(version.database, version.table, version.commit)
-        if content not in self._contents_before(version.database, version.table):
+        if content not in self._contents_before(version.database, version.table) and not self._is_undone(version):
             return True
         self.clean.add(version)
         return False
+
+    def _is_undone(self, version: TableVersion) -> bool:
+        """Whether a commit by hand has left nothing of what the wrong one did to the table."""
+        maker = self._workspace.find_commit(version.database, version.commit)
+        if version.database != self._commit.database or maker is None or maker.run is not None:
+            return False  # What a run made, it may have made of what was wrong.
+        session = self._workspace.session(version.database)
+        before, wrong = next(iter(self._commit.parents), None), self._commit.hash
+        return before is not None and session.remains(version.table, before, wrong, version.commit) is False
 
     def again(self, version: TableVersion) -> Iterator[TableVersion]:
         """The versions that have what the commit made of a table without being made from it.

@@ -24,6 +24,7 @@ from doltflow.model.row import RowChanges
 from doltflow.sources.dolt import cells, history, past, refs, rowkeys, standing, stats
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.past import Part
+from doltflow.sources.dolt.remains import remains
 from doltflow.sources.dolt.server import Endpoint, serving
 from doltflow.sources.dolt.stats import ChangedRows
 
@@ -373,6 +374,10 @@ class Session:
     ) -> list[RowChanges]:
         """Which commits changed rows; see `doltflow.sources.dolt.cells.row_changes`."""
         return cells.row_changes(self._connection, table, at, keys, column, history=history)
+
+    def remains(self, table: str, before: str, done: str, later: str) -> bool | None:
+        """Whether a table still has something of what a commit did; see `doltflow.sources.dolt.remains`."""
+        return remains(self._connection, table, before, done, later)
 
     def changed_rows(self, table: str, from_commit: str, to_commit: str) -> ChangedRows | None:
         """By how many rows a table differs between two commits; None where its primary key changed."""
