@@ -1,0 +1,337 @@
+"""What one can ask a database while it is open."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from doltflow.errors import (
+    ColumnNotFoundError,
+    RefNotFoundError,
+    TableNotFoundError,
+    UsageError,
+    nearest,
+)
+from doltflow.model.commit import Commit
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.quoting import literal, quote
+from doltflow.model.row import RowChanges
+from doltflow.sources.dolt import cells, history, past, refs, rowkeys, standing, stats
+from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.past import Part
+from doltflow.sources.dolt.remains import remains
+from doltflow.sources.dolt.server import Endpoint
+from doltflow.sources.dolt.stats import ChangedRows
+
+if TYPE_CHECKING:  # Arrow and the writing of frames take half a second to import, and most commands need neither.
+    import pyarrow as pa
+
+    from doltflow.sources.dolt.database import Database
+    from doltflow.sources.dolt.write import StoredWrite, Write
+
+
+class Session:
+    """What one can ask a database while it is open. Every question names its commit or branch."""
+
+    def __init__(self, database: "Database", connection: Connection, endpoint: Endpoint, version: str) -> None:
+        self.database = database
+        self.version = version
+        self._connection = connection
+        self._endpoint = endpoint
+
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return self.database.name
+
+    def default_branch(self) -> str:
+        """The branch of the folder's head, else the server's default."""
+        head = self.database.head_branch()
+        if head is not None and head in self.branches():
+            return head
+        self._connection.use()
+        return str(self._connection.value("select active_branch()"))
+
+    def branches(self) -> dict[str, str]:
+        """The head commit of every branch, by its name."""
+        self._connection.use()
+        return refs.branches(self._connection)
+
+    def branch_head(self, branch: str) -> str:
+        """The head commit of a branch.
+
+        Raises:
+            RefNotFoundError: There is no such branch.
+        """
+        known = self.branches()
+        if branch not in known:
+            raise RefNotFoundError(f"`{self.name}` has no branch `{branch}`.", nearest(branch, known))
+        return known[branch]
+
+    def resolve(self, ref: str) -> str:
+        """The full hash of a branch, tag, commit or prefix of one, with `~n` where wanted.
+
+        Raises:
+            RefNotFoundError: There is none.
+        """
+        return refs.resolve(self._connection, ref, self.name)
+
+    def has_commit(self, hash_: str) -> bool:
+        """Whether the database has a commit with that full hash."""
+        if not refs.HASH.fullmatch(hash_):
+            return False
+        self._connection.use()
+        query = "select 1 from dolt_commits where commit_hash = %s"
+        return bool(self._connection.rows(query, [hash_]))
+
+    def commit(self, hash_: str) -> Commit:
+        """The commit with a full hash.
+
+        Raises:
+            RefNotFoundError: There is none.
+        """
+        self._connection.use()
+        return self._named(history.commit(self._connection, hash_))
+
+    def log(self) -> list[Commit]:
+        """The commits of all branches, newest first."""
+        return [self._named(commit) for commit in history.log(self._connection)]
+
+    def commits_of_task(self, pathspec: Pathspec, branch: str) -> list[Commit]:
+        """The commits that a task made on a branch, newest first."""
+        return [self._named(c) for c in history.commits_of_task(self._connection, pathspec, branch)]
+
+    def _named(self, commit: Commit) -> Commit:
+        return commit if commit.database == self.name else replace(commit, database=self.name)
+
+    def last_change(self, table: str, at: str) -> str:
+        """The hash of the commit that made a table what it is at a commit."""
+        return history.last_change(self._connection, table, at)
+
+    def changes(self, table: str, at: str) -> list[str]:
+        """The hashes of the commits that changed a table, at a commit and before, newest first."""
+        return history.changes(self._connection, table, at)
+
+    def touching(self, table: str) -> list[str] | None:
+        """The hashes of the commits of all branches that changed a table; None where Dolt cannot tell."""
+        return history.touching(self._connection, table)
+
+    def made_by_runs(self, heads: Sequence[str], known: Sequence[str]) -> list[tuple[str, str, float]]:
+        """Commits by runs: hash, pathspec of the task and seconds since the epoch, newest first.
+
+        Args:
+            heads: The commits to begin with.
+            known: Those that they reach are left out, these included.
+        """
+        return history.made_by_runs(self._connection, heads, known)
+
+    def reaches(self, heads: Sequence[str], others: Sequence[str]) -> bool:
+        """Whether each of the other commits is one of the heads or an ancestor of one."""
+        return history.reaches(self._connection, heads, others)
+
+    def table_hash(self, table: str, at: str) -> str | None:
+        """The content hash of a table at a commit, schema included; None where it is not there."""
+        return refs.hash_of_table(self._connection, table, at)
+
+    def tables(self, at: str) -> list[str]:
+        """The names of the tables at a commit."""
+        return refs.tables(self._connection, at)
+
+    def find_table(self, table: str, at: str) -> str:
+        """The table's name as the database spells it.
+
+        Raises:
+            TableNotFoundError: It is not there at that commit.
+        """
+        return refs.find_table(self._connection, table, at, self.name)
+
+    def column_names(self, table: str, at: str) -> list[str]:
+        """The names of a table's columns at a commit, in order."""
+        self._connection.use(at)
+        return [column.name for column in refs.table_columns(self._connection, table) or ()]
+
+    def row_count(self, table: str, at: str) -> int:
+        """How many rows a table has at a commit."""
+        self._connection.use(at)
+        return int(self._connection.value(f"select count(*) from {quote(table)}"))
+
+    def read(
+        self,
+        table: str,
+        at: str,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+    ) -> "pa.Table":
+        """Rows of a table at a commit.
+
+        Args:
+            table: The table's name, as the database spells it.
+            at: Full hash of the commit.
+            columns: The columns to take, in order; all without it.
+            where: A predicate in SQL, checked by the caller.
+            limit: At most so many rows, the first ones.
+
+        Raises:
+            TableNotFoundError, ColumnNotFoundError: The table or a column is not there.
+            UsageError: No column was asked for.
+        """
+        from doltflow.sources.dolt.fetch import fetch_table
+
+        self._connection.use(at)
+        known = refs.table_columns(self._connection, table)
+        if known is None:
+            raise TableNotFoundError(f"`{self.name}` has no table `{table}` at commit {at}.")
+        if columns is not None and not columns:
+            raise UsageError(f"No column of `{table}` was asked for.", "Leave `columns` out to read them all.")
+        by_name = {column.name.casefold(): column for column in known}
+        for name in columns or ():
+            if name.casefold() not in by_name:
+                raise ColumnNotFoundError(
+                    f"The table `{table}` of `{self.name}` has no column `{name}` at commit {at}.",
+                    nearest(name, [column.name for column in known]),
+                )
+        wanted = known if columns is None else [by_name[name.casefold()] for name in columns]
+        rest = [f"WHERE {where}"] if where else []
+        rest += [f"LIMIT {limit:d}"] if limit is not None else []
+        return fetch_table(self._connection, quote(table), wanted, " ".join(rest))
+
+    def query(self, query: str, at: str) -> "pa.Table":
+        """The result of a query at a commit; that it only reads is checked by the caller."""
+        from doltflow.sources.dolt.fetch import fetch_query
+
+        self._connection.use(at)
+        return fetch_query(self._connection, query)
+
+    def diff(self, table: str, from_commit: str, to_commit: str) -> "pa.Table":
+        """The rows of a table that differ between two commits, as Dolt's `dolt_diff` gives them."""
+        from doltflow.sources.dolt.fetch import fetch_query
+
+        self._connection.use(to_commit)
+        source = f"dolt_diff({literal(from_commit)}, {literal(to_commit)}, {literal(table)})"
+        return fetch_query(self._connection, f"select * from {source}")
+
+    def check_write(self, write: "Write", branch: str) -> None:
+        """Makes sure, as far as can be told before, that a frame can be written.
+
+        Raises:
+            DirtyTableError: The table has uncommitted changes on that branch.
+            SchemaMismatchError, BadValueError: The frame does not fit the table.
+        """
+        from doltflow.sources.dolt.write import check_clean, existing_columns, plan
+
+        head = self.branch_head(branch)
+        check_clean(self._connection, branch, write.table)
+        self._connection.use(head)
+        plan(write.frame, write.table, existing_columns(self._connection, write.table), write.mode, dict(write.types))
+
+    def commit_writes(
+        self, branch: str, writes: Sequence["Write"], message: str, author: str, undo: Sequence[str] = ()
+    ) -> tuple[str, list["StoredWrite"]]:
+        """Stores writes as one commit on a branch; see `doltflow.sources.dolt.write.commit_writes`."""
+        from doltflow.sources.dolt.write import commit_writes
+
+        self.branch_head(branch)  # Says what is wrong with a branch that is not there.
+        folder = self._endpoint.load_folder
+        return commit_writes(self._connection, branch, writes, message, author, undo, folder)
+
+    def compose(self, base: str, other: str, tables: Sequence[str]) -> str:
+        """A commit that has some tables of `other`, and all else of `base`. No branch leads to it."""
+        return refs.compose(self._connection, base, other, tables)
+
+    def create_branch(self, name: str, commit: str) -> None:
+        """Makes a branch at a commit; see `doltflow.sources.dolt.refs.create_branch`."""
+        refs.create_branch(self._connection, name, commit, self.name)
+
+    def remove_branch(self, name: str) -> None:
+        """Removes a branch with all that only it leads to."""
+        refs.remove_branch(self._connection, name)
+
+    def changed_columns(self, table: str, before: str, after: str, columns: Sequence[str]) -> list[str]:
+        """Those of some columns in which rows were modified between two commits."""
+        return refs.changed_columns(self._connection, table, before, after, columns)
+
+    def author(self) -> str | None:
+        """`Name <mail>` as Dolt is configured for this folder, or None where nobody configured it."""
+        settings = _settings(Path(os.environ.get("DOLT_ROOT_PATH") or Path.home()) / ".dolt" / "config_global.json")
+        settings |= _settings(self.database.folder / ".dolt" / "config.json")
+        name, email = settings.get("user.name"), settings.get("user.email")
+        return format_author(name, email or "") if name else None
+
+    def commit_at(self, head: str, moment: datetime) -> str:
+        """The hash of the commit that a branch was at at a moment; see `doltflow.sources.dolt.past.commit_at`."""
+        return past.commit_at(self._connection, head, moment, self.name)
+
+    def part_of_log(self, part: Part) -> list[Commit]:
+        """The wanted commits of a log, newest first."""
+        return [self._named(commit) for commit in past.log(self._connection, part)]
+
+    def changed_tables(self, head: str, commits: Sequence[Commit]) -> dict[str, tuple[str, ...]]:
+        """The tables that each of some ancestors of a commit changed; see `doltflow.sources.dolt.past`."""
+        return past.changed_tables(self._connection, head, commits)
+
+    def views(self, at: str) -> list[str]:
+        """The names of the views at a commit."""
+        return past.views(self._connection, at)
+
+    def find_column(self, table: str, name: str, at: str) -> str:
+        """A column's name as a table that has a key spells it.
+
+        Raises:
+            ColumnNotFoundError: There is none.
+            NoKeyError: The table has no key.
+        """
+        return rowkeys.find_column(rowkeys.keyed_shape(self._connection, table, at), name, table, self.name)
+
+    def key_of(self, table: str, given: Mapping[str, object], at: str) -> dict[str, object]:
+        """A key as a user gave it, as values of its columns; see `doltflow.sources.dolt.rowkeys.key_of`."""
+        return rowkeys.key_of(rowkeys.keyed_shape(self._connection, table, at), given, table, self.name)
+
+    def matching_keys(self, table: str, at: str, where: str, limit: int) -> tuple[list[dict[str, object]], int]:
+        """The keys of the rows that a predicate takes; see `doltflow.sources.dolt.rowkeys.matching`."""
+        return rowkeys.matching(self._connection, table, at, where, limit)
+
+    def row_changes(
+        self,
+        table: str,
+        at: str,
+        keys: Sequence[Mapping[str, object]],
+        column: str | None = None,
+        *,
+        history: bool = False,
+    ) -> list[RowChanges]:
+        """Which commits changed rows; see `doltflow.sources.dolt.cells.row_changes`."""
+        return cells.row_changes(self._connection, table, at, keys, column, history=history)
+
+    def remains(self, table: str, before: str, done: str, later: str) -> bool | None:
+        """Whether a table still has something of what a commit did; see `doltflow.sources.dolt.remains`."""
+        return remains(self._connection, table, before, done, later)
+
+    def changed_rows(self, table: str, from_commit: str, to_commit: str) -> ChangedRows | None:
+        """By how many rows a table differs between two commits; None where its primary key changed."""
+        return stats.changed_rows(self._connection, table, from_commit, to_commit)
+
+    def reached(self) -> set[str]:
+        """The hashes of the commits that a branch or a tag leads to; see `doltflow.sources.dolt.standing`."""
+        return standing.reached(self._connection)
+
+    def uncommitted(self, branch: str) -> list[str]:
+        """The tables that have uncommitted changes on a branch; see `doltflow.sources.dolt.standing`."""
+        return standing.uncommitted(self._connection, branch)
+
+
+def format_author(name: str, email: str) -> str:
+    """`Name <mail>`, without what would break that form."""
+    strip = str.maketrans("<>\r\n", "    ")
+    return f"{name.translate(strip).strip()} <{email.translate(strip).strip()}>"
+
+
+def _settings(file: Path) -> dict[str, str]:
+    try:
+        data = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in data.items()} if isinstance(data, Mapping) else {}
