@@ -75,6 +75,14 @@ def run(arguments: list[str], folder: Path, output: Path | None = None) -> float
     return seconds
 
 
+def peak_of(arguments: list[str], folder: Path) -> float:
+    """The peak resident memory of a program, in MiB."""
+    process = subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss / 1024  # Linux counts in kibibytes.
+
+
 def flow(folder: Path, scenario: str, **parameters: object) -> dict[str, list[float]]:
     """Runs the flow on a scenario and gives what it timed."""
     result = folder / "result.json"
@@ -207,7 +215,7 @@ def history_figures(folder: Path) -> list[Figure]:
                 raw.append(times[1])
                 warm.append(more[0])
                 few.append(more[1])
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        peak = peak_of(trace, long.folder)
         name = f"`doltflow trace` of {commits:,} commits and {commits // 2:,} runs"
         figures.append(figure(f"{name}, cold / `dolt sql` of their `dolt_log`", 1.5, cold, raw, peak))
         figures.append(figure(f"{name}, warm / the same on 100 commits", 1.2, warm, few, peak))
@@ -261,7 +269,10 @@ def main() -> None:
             figures += found if isinstance(found, list) else [found]
     print(table(figures))
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps([asdict(item) for item in figures], indent=2) + "\n")
+    known = [Figure(**item) for item in json.loads(RESULT.read_text())] if RESULT.exists() else []
+    measured = {item.name: item for item in figures}
+    kept = [measured.pop(item.name, item) for item in known]
+    RESULT.write_text(json.dumps([asdict(item) for item in [*kept, *measured.values()]], indent=2) + "\n")
 
 
 if __name__ == "__main__":

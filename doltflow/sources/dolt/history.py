@@ -1,5 +1,6 @@
 """Commits: what they are, which one changed a table, which ones a task made."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -9,6 +10,8 @@ from doltflow.model.pathspec import Pathspec
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.refs import branches, hash_of_table
 
+# As `parse_message` has it, for ten thousands of subjects without what stands below them.
+_OF_TASK = re.compile(r"Run: ([^/\s]+(?:/[^/\s]+){3})")
 _GRAPH = "commit_hash, parents"
 _COLUMNS = "commit_hash, committer, email, date, message, parents"
 
@@ -136,9 +139,9 @@ def made_by_runs(connection: Connection, heads: Sequence[str], known: Sequence[s
     )
     found = []
     for hash_, subject, date in rows:
-        run = parse_message(str(subject))
+        run = _OF_TASK.fullmatch(subject.rstrip("\r"))
         if run is not None:
-            found.append((str(hash_), str(run.pathspec), _utc(date).timestamp()))
+            found.append((str(hash_), run[1], _utc(date).timestamp()))
     return found
 
 
