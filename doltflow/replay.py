@@ -25,6 +25,8 @@ from doltflow.rerun import (
 from doltflow.rerun import rerun as run_again
 from doltflow.workspace import Workspace, find_run, load_settings, open_workspace, read_run
 
+Tell = Callable[[str], None]
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
@@ -74,7 +76,8 @@ def replay(
     keep: bool = True,
     dry_run: bool = False,
     folder: Path | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    tell: Tell = lambda line: None,
+    log_line: Tell | None = None,
 ) -> ReplayResult:
     """Repeats a run on the commits that it read, on branches of its own, and compares what both wrote.
 
@@ -90,6 +93,7 @@ def replay(
         dry_run: Only tells what would be done.
         folder: Where to look for databases and for Metaflow's store, and to run the flow; the current one without it.
         tell: Called with a line for each step that begins or ends.
+        log_line: Called with each line that the flow prints, in place of those on its steps.
 
     Raises:
         RunNotFoundError, AmbiguousRunError: There is no such run, or several.
@@ -116,7 +120,8 @@ def replay(
             if dry_run:
                 told, given = workspace.warnings, _given(explicit)
                 return ReplayResult(plan.run, plan, found, None, (), (), (), None, False, told, given)
-            return _replay(workspace, plan, found, explicit, step, python or sys.executable, keep, tell)
+            first = step or workspace.store.first_step(pathspec)
+            return _replay(workspace, plan, found, explicit, first, python or sys.executable, keep, tell, log_line)
 
 
 def _given(explicit: Explicit | None) -> tuple[tuple[str, str], ...]:
@@ -128,17 +133,18 @@ def _replay(
     plan: Plan,
     code: CodeFound,
     explicit: Explicit | None,
-    step: str | None,
+    step: str,
     python: str,
     keep: bool,
-    tell: Callable[[str], None],
+    tell: Tell,
+    log_line: Tell | None,
 ) -> ReplayResult:
     origin = Pathspec(plan.run.flow, plan.run.run_id)
     with _left_named(workspace, plan, tell), made_branches(workspace, plan.branches):
         done = run_again(
             workspace, origin, plan.pins, code,
-            step=step or _first_step(workspace, origin), python=python, folder=workspace.place,
-            user=plan.run.user, tell=tell, explicit=explicit,
+            step=step, python=python, folder=workspace.place,
+            user=plan.run.user, tell=tell, explicit=explicit, log_line=log_line,
         )  # fmt: skip
         workspace.refresh()
         new = read_run(workspace, done.run).run
@@ -151,12 +157,8 @@ def _replay(
         return ReplayResult(plan.run, plan, code, new, tables, broken, reasons, done.log, keep, told, given)
 
 
-def _first_step(workspace: Workspace, run: Pathspec) -> str:
-    return workspace.store.first_step(run) if workspace.store is not None else "start"
-
-
 @contextmanager
-def _left_named(workspace: Workspace, plan: Plan, tell: Callable[[str], None]) -> Iterator[None]:
+def _left_named(workspace: Workspace, plan: Plan, tell: Tell) -> Iterator[None]:
     """Names the branches that stay when the flow does not come to its end."""
     try:
         yield

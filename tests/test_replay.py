@@ -321,6 +321,27 @@ def test_the_flow_has_other_parameters(
     assert replays(*world_.databases) == []
 
 
+# The log
+
+
+def test_the_log_is_one_flag_away(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    world_.change(
+        ("    @step\n    def end(self):\n", "    @step\n    def end(self):\n        print('A\\tb\\x1b]0;c\\x07')\n")
+    )
+    assert main(["replay", world_.run.pathspec, "--from", "join", "--log"]) == 0
+    told = capsys.readouterr()
+    log = Path(told.out.split("Log\n")[1].strip())
+    kept = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text())
+    assert re.search(r" \[\d+/end/\d+ .*\] A\tb\x1b\]0;c\x07\n", kept)
+    # Every line, and nothing else; what would steer the terminal is spelt out.
+    assert told.err == kept.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
+
+    assert main(["replay", world_.run.pathspec, "--from", "join", "--discard"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"ReplayFlow/{step}: {what}" for step in ("join", "end") for what in ("is starting", "finished successfully")
+    ]
+
+
 # What is refused, before anything is made
 
 

@@ -141,3 +141,10 @@ def note(text: str) -> None:
     from doltflow.render.text import safe
 
     say(f"{safe(text)}\n")
+
+
+def relay(line: str) -> None:
+    """Prints a line that another program printed, so that it steers no terminal."""
+    from doltflow.render.text import safe
+
+    say(f"{safe(line, lines=True)}\n")

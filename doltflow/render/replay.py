@@ -97,6 +97,7 @@ def _verdict_text(result: "ReplayResult") -> Iterator[RenderableType]:
     yield from section("Why", indented(*map(safe, result.reasons)))
     branches = [f"{safe(branch.database)}: {safe(branch.branch)}" for branch in result.plan.branches]
     yield from section("Branches" if result.kept else "Branches, removed again", indented(*branches))
+    yield from section("Log", indented(safe(str(result.log)) if result.log is not None else ""))
 
 
 def _table(table: "TableVerdict") -> str:

@@ -89,6 +89,7 @@ def rerun(
     user: str | None,
     tell: Tell,
     explicit: Explicit | None = None,
+    log_line: Tell | None = None,
 ) -> Rerun:
     """Runs a flow again, with the parameters of the recorded run and its steps under the pins.
 
@@ -103,6 +104,7 @@ def rerun(
         user: Who is to have run it where the environment does not tell; Metaflow runs nothing for nobody.
         tell: Called with a line for each step that begins or ends.
         explicit: Parameters to run it with, all of its steps, in place of the recorded ones.
+        log_line: Called with each line that the flow prints, as it comes; then `tell` is not, which would say it twice.
 
     Raises:
         RerunFailedError: It failed; the message names the log.
@@ -121,7 +123,10 @@ def rerun(
             arguments = run_arguments(explicit.declared, explicit.values, explicit.given, tags, Path(temporary))
         variables = {PINS_VARIABLE: str(file), **_user(user)}
         asked = Launch(code.script, arguments, python, folder, store, variables)
-        done = launch(asked, log, lambda name, what: tell(f"{origin.flow}/{name}: {what}"))
+        if log_line is not None:
+            done = launch(asked, log, lambda name, what: None, log_line)
+        else:
+            done = launch(asked, log, lambda name, what: tell(f"{origin.flow}/{name}: {what}"))
     if done.exit_code != 0 or done.run is None:
         which = f"The {pins.kind} of {origin.run}" + (f", {done.run.run}," if done.run is not None else "")
         raise RerunFailedError(f"{which} failed: {_last_words(log)}", f"Its log is {log}.")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from doltflow.cli.options import JsonOption
-from doltflow.cli.streams import answer, aside, note, warn
+from doltflow.cli.streams import answer, aside, note, relay, warn
 
 EPILOG = (
     "Examples:\n\n\b\n"
@@ -48,6 +48,7 @@ def replay(
     is_kept: Annotated[
         bool, typer.Option("--keep/--discard", help="Keep the branches, or remove them after the comparison.")
     ] = True,
+    is_logged: Annotated[bool, typer.Option("--log", help="Show what the flow prints, as it comes.")] = False,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     output: JsonOption = "text",
 ) -> Iterator[str]:
@@ -63,8 +64,7 @@ def replay(
 
         result = ask(
             run, branch=branch, code=code, flow_file=flow_file, python=python, step=step, settings=settings or (),
-            keep=is_kept, dry_run=is_dry,
-            tell=note,
+            keep=is_kept, dry_run=is_dry, tell=note, log_line=relay if is_logged else None,
         )  # fmt: skip
     warn(result.warnings)
     told = replay_answer(result, output, sys.stdout)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from doltflow.errors import FlowFileError
 from doltflow.model.pathspec import Pathspec
@@ -61,13 +62,16 @@ def resume_arguments(origin: Pathspec, step: str, tags: Sequence[str]) -> tuple[
     return ("--no-pylint", "resume", step, "--origin-run-id", origin.run_id, *tagged)
 
 
-def launch(asked: Launch, log: Path, tell: Callable[[str, str], None]) -> Launched:
+def launch(
+    asked: Launch, log: Path, tell: Callable[[str, str], None], log_line: Callable[[str], None] = lambda line: None
+) -> Launched:
     """Runs a flow to its end.
 
     Args:
         asked: What to run.
         log: Where to keep what it prints.
         tell: Called with a step's name and what became of it.
+        log_line: Called with each line that it prints, as it comes, without the line's end and Metaflow's colours.
 
     Raises:
         FlowFileError: The program cannot be started.
@@ -76,7 +80,7 @@ def launch(asked: Launch, log: Path, tell: Callable[[str, str], None]) -> Launch
     environment = {**os.environ, **asked.variables, "PYTHONUNBUFFERED": "1"}
     if asked.store is not None:
         environment["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = str(asked.store)
-    with tempfile.TemporaryDirectory(prefix="doltflow-run-") as temporary, log.open("w", encoding="utf-8") as kept:
+    with tempfile.TemporaryDirectory(prefix="doltflow-run-") as temporary, _kept(log) as kept:
         attributes = Path(temporary) / "run.json"
         command = [asked.python, str(asked.script), *asked.arguments, "--runner-attribute-file", str(attributes)]
         try:
@@ -98,7 +102,9 @@ def launch(asked: Launch, log: Path, tell: Callable[[str, str], None]) -> Launch
         try:
             for line in process.stdout or ():
                 kept.write(line)
-                found = _LINE.match(_COLOUR.sub("", line.rstrip("\n")))
+                text = _COLOUR.sub("", line.rstrip("\n"))
+                log_line(text)
+                found = _LINE.match(text)
                 if found and found["text"].startswith("Task "):
                     tell(found["step"], found["text"].removeprefix("Task ").rstrip("."))
             exit_code = process.wait()
@@ -109,6 +115,11 @@ def launch(asked: Launch, log: Path, tell: Callable[[str, str], None]) -> Launch
             if process.stdout is not None:
                 process.stdout.close()
         return Launched(_run_of(attributes), exit_code, log)
+
+
+def _kept(log: Path) -> TextIO:
+    """The file for what a flow prints, which holds each line as soon as it is there."""
+    return log.open("w", encoding="utf-8", buffering=1)
 
 
 def _run_of(attributes: Path) -> Pathspec | None:
