@@ -1,6 +1,7 @@
 """A database that is being opened by a thread: what takes time is its server's start, and others start meanwhile."""
 
 import threading
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 from doltflow.sources.dolt import Database, Session
@@ -52,3 +53,22 @@ class Opening:
             if self._session is not None and not self._is_closed:
                 self._context.__exit__(None, None, None)
             self._is_closed = True
+
+
+def close_all(openings: Iterable[Opening]) -> None:
+    """Closes databases all at once: each waits for the end of its server."""
+    errors: list[BaseException] = []
+
+    def close(opening: Opening) -> None:
+        try:
+            opening.close()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=close, args=(opening,), daemon=True) for opening in openings]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]

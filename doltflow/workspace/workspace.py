@@ -27,7 +27,7 @@ from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.at import head_of, nowhere
 from doltflow.workspace.commits import Commits
 from doltflow.workspace.index import Index, Made, index_file
-from doltflow.workspace.opening import Opening
+from doltflow.workspace.opening import Opening, close_all
 from doltflow.workspace.runindex import RunIndex
 from doltflow.workspace.settings import Settings
 
@@ -62,6 +62,7 @@ class Workspace:
         self._versions: dict[tuple[str, str, str], TableVersion | None] = {}
         self._store: Store | None = None
         self._store_asked = False
+        stack.callback(lambda: close_all(self._openings.values()))
 
     def warn(self, text: str) -> None:
         """Adds a warning, unless it was given."""
@@ -128,7 +129,6 @@ class Workspace:
     def _begin(self, name: str) -> None:
         if name not in self._openings:
             self._openings[name] = Opening(self._databases[name])
-            self._stack.callback(self._openings[name].close)
 
     def session(self, name: str) -> Session:
         """The session with a database.

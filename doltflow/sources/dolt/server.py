@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import random
+import shutil
 import signal
 import socket
 import stat
@@ -192,6 +193,11 @@ def _load_folder(folder: Path) -> Path:
     return folder / ".dolt" / "temptf"
 
 
+def _temporary_folder(folder: Path) -> Path:
+    # Each server leaves empty files behind where it looks for a place for temporary ones.
+    return _load_folder(folder) / "doltflow-server"
+
+
 def _our_pid(runtime: Path) -> int | None:
     try:
         return int((runtime / "pid").read_text())
@@ -221,8 +227,9 @@ def _start(folder: Path, runtime: Path) -> Endpoint:
 def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | None, str]:
     """A running server's endpoint, or None and what the server that died said."""
     config, log = runtime / "config.yaml", runtime / "server.log"
-    load_folder = _load_folder(folder)
-    load_folder.mkdir(exist_ok=True)
+    load_folder, temporary = _load_folder(folder), _temporary_folder(folder)
+    for each in (load_folder, temporary):
+        each.mkdir(exist_ok=True)
     config.write_text(
         _CONFIG.format(
             port=_free_port(),
@@ -234,11 +241,13 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
         )
     )
     log.write_bytes(b"")
-    pid = _spawn([program, "sql-server", "--config", str(config), "--skip-root-user-initialization"], log)
+    command = [program, "sql-server", "--config", str(config), "--skip-root-user-initialization"]
+    pid = _spawn(command, {"TMPDIR": str(temporary)}, log)
     with _killed_unless_ready(pid) as processes:
         (runtime / "pid").write_text(str(pid))
         script = str(Path(__file__).with_name("supervisor.py"))
-        processes.append(_spawn([sys.executable, "-I", "-S", script, str(runtime), str(folder), program, str(pid)]))
+        watch = [sys.executable, "-I", "-S", script, str(runtime), str(folder), program, str(pid)]
+        processes.append(_spawn(watch, {}))
         deadline = time.monotonic() + _READY_SECONDS
         ended = False
         while time.monotonic() < deadline and not ended:
@@ -275,13 +284,13 @@ def _free_port() -> int:
         return port
 
 
-def _spawn(arguments: list[str], log: Path | None = None) -> int:
+def _spawn(arguments: list[str], variables: dict[str, str], log: Path | None = None) -> int:
     """Starts a program in a session of its own, so that no Ctrl-C meant for us reaches it."""
     output = str(log or os.devnull)
     pid = os.posix_spawn(
         arguments[0],
         arguments,
-        {**os.environ, "TZ": "UTC"},  # Dolt prints dates in its own zone.
+        {**os.environ, "TZ": "UTC", **variables},  # Dolt prints dates in its own zone.
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_APPEND, 0),
@@ -337,4 +346,5 @@ def _stop(folder: Path, runtime: Path) -> None:
             (folder / ".dolt" / "sql-server.info").unlink(missing_ok=True)
             break
         time.sleep(0.001)
+    shutil.rmtree(_temporary_folder(folder), ignore_errors=True)
     (runtime / "pid").unlink(missing_ok=True)

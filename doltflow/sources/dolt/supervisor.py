@@ -6,6 +6,7 @@ nothing to do; else it ends the server and removes the temporary branches of the
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ def main(runtime: str, folder: str, program: str, pid: str) -> None:
         remove_temporary_branches(program, folder)
         for file in (Path(folder) / ".dolt" / "temptf").glob("doltflow-*.tsv"):
             file.unlink(missing_ok=True)
+        shutil.rmtree(Path(folder) / ".dolt" / "temptf" / "doltflow-server", ignore_errors=True)
         note.unlink(missing_ok=True)
 
 
