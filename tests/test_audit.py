@@ -277,6 +277,21 @@ def test_a_table_that_was_changed_by_hand_after_its_run(demo: Demo) -> None:
     assert {one.table for one in audit().findings} == {OUT, RESULT}
 
 
+def test_a_table_that_was_dropped_and_made_again_by_hand(demo: Demo) -> None:
+    dolt(demo.analysis, "branch", "old")
+    commit = demo.by_hand(f"drop table {RESULT}", message="Not needed")
+    dolt(demo.analysis, "branch", "new")
+    for branch in ("main", "new"):
+        demo.by_hand(f"create table {RESULT} (code int primary key)", branch=branch, message="Needed")
+        demo.by_hand(f"insert into {RESULT} values (1)", branch=branch, message="A row")
+    text = (
+        f"`{RESULT}` of `{ANALYSIS}` was written by {demo.task_of(demo.variances)}, and then dropped, and made again "
+        f"by hand, on the branches `main`, `new`: commit {commit} “Not needed” by Ben."
+    )
+    for target in (None, RESULT, demo.variances):
+        assert audit(target).findings == only("changed-by-hand", text, demo.variances, ANALYSIS, commit, RESULT)
+
+
 def test_a_merge_that_mixed_a_table(demo: Demo) -> None:
     dolt(demo.analysis, "branch", "side")
     states = sorted({str(row["state"]) for row in sql(demo.analysis, f"select state from {OUT}")})

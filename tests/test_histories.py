@@ -178,6 +178,21 @@ TWINS = History(
     "run",
 )
 """A merge of two branches that had changed a table in the same way."""
+ANEW = History(
+    (
+        Run("a", 0, 0, "start/1", (("b", "u", 0),), (("new", "replace", frozenset({1})),)),
+        Branch("a", 0),
+        Hand("a", 0, (("new", None),)),
+        Hand("a", 0, (("u", 1),)),
+        Hand("a", 0, (("new", 2),)),
+        Look("a", 0, "new"),
+        Hand("a", 0, (("new", 3),)),
+        Hand("a", 1, (("new", 2),)),
+    ),
+    frozenset(),
+    "run",
+)
+"""A table that was dropped and made again by hand, and on another branch not."""
 
 
 # What was done
@@ -216,11 +231,14 @@ class Notes:
     def of(self, database: str) -> list[Made]:
         return [made for (name, _), made in self.commits.items() if name == database]
 
-    def before(self, database: str, commit: str) -> set[str]:
-        """A commit and all before it."""
+    def before(self, database: str, commit: str, table: str | None = None) -> set[str]:
+        """A commit and all before it; where a table is named, as far back as it was there all the time."""
+        made = self.commits[database, commit]
+        if table is not None and table not in made.tables:
+            return set()
         found = {commit}
-        for parent in self.commits[database, commit].parents:
-            found |= self.before(database, parent)
+        for parent in made.parents:
+            found |= self.before(database, parent, table)
         return found
 
 
@@ -475,10 +493,13 @@ class Reference:
         return self.version(one.database, one.table, one.commit)
 
     def _newest(self, version: TableVersion) -> list[TableVersion]:
-        """Of all commits before one by hand that a run made and that changed the table, the newest."""
+        """Of all commits before one by hand that a run made and that changed the table, the newest.
+
+        What was before the table was dropped is another table's past.
+        """
         name, table = version.database, version.table
         parents = self._made(version).parents
-        before = self._notes.before(name, parents[0]) if parents else set()
+        before = self._notes.before(name, parents[0], table) if parents else set()
         candidates = [self._notes.commits[name, commit] for commit in before]
         by_run = [
             made
@@ -675,6 +696,7 @@ def test_whatever_was_done_the_trace_is_what_it_has_to_be() -> None:
 
         @example(CIRCLE)
         @example(TWINS)
+        @example(ANEW)
         @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
         @given(histories)
         def holds(history: History) -> None:

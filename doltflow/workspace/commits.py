@@ -151,15 +151,50 @@ class Commits:
         return self._histories[table]
 
     def newest_by_run(self, table: str, before: Iterable[str]) -> str | None:
-        """The newest commit by a run that changed a table, at one of some commits or before."""
+        """The newest commit by a run that changed a table, at one of some commits or before.
+
+        What was before the table was dropped is another table's past.
+        """
         if not self.has_runs():  # As in most databases of sources.
             return None
         by_run = self._made_of(table)
         for at in before if by_run else ():
-            for hash_ in self._session.changes(table, at):
-                if hash_ in by_run:
-                    return hash_
+            listed = self._session.changes(table, at)
+            number = next((number for number, hash_ in enumerate(listed) if hash_ in by_run), None)
+            if number is None:
+                continue
+            # Where it was dropped since, another branch that was merged may have kept it.
+            was_dropped = self._session.lacking(table, at, listed[: number + 1])
+            found = self._on_a_way_with(table, at, listed, by_run) if was_dropped else listed[number]
+            if found is not None:
+                return found
         return None
+
+    def newest_drop(self, table: str, at: str) -> str | None:
+        """The newest commit, at one or before, that dropped a table; None where no run had ever changed it."""
+        listed = self._session.changes(table, at)
+        if self._made_of(table).isdisjoint(listed):
+            return None
+        dropped = self._session.lacking(table, at, listed)
+        return next((hash_ for hash_ in listed if hash_ in dropped), None)
+
+    def _on_a_way_with(self, table: str, at: str, changes: list[str], wanted: frozenset[str]) -> str | None:
+        """The first listed of some commits that one gets to, from one backwards, by commits that have a table."""
+        touching, seen, reached = frozenset(changes), set(), set()
+        waiting = [at] if self._session.table_hash(table, at) is not None else []
+        while waiting:
+            hash_ = waiting.pop()
+            if hash_ in seen:
+                continue
+            seen.add(hash_)
+            if hash_ in wanted and hash_ in touching:
+                reached.add(hash_)  # What was before is older.
+                continue
+            commit = self.find(hash_)
+            parents = commit.parents if commit is not None else ()
+            is_change = hash_ in touching
+            waiting += [one for one in parents if not is_change or self._session.table_hash(table, one) is not None]
+        return next((hash_ for hash_ in changes if hash_ in reached), None)
 
     def _made_of(self, table: str) -> frozenset[str]:
         """The commits of runs; only those that changed a table, once it is asked for again: mostly there are none."""

@@ -119,8 +119,12 @@ class _NewestByRun:
             elif before.run is not None:
                 found[hash_] = self._workspace.version(self._database, self._table, last)
             else:
-                found[hash_] = found[last]
+                found[hash_] = found[last] if found[last] is not None and self._is_there(last) else None
         return found
+
+    def _is_there(self, commit: str) -> bool:
+        """Whether a commit that changed the table did not drop it."""
+        return self._workspace.version(self._database, self._table, commit) is not None
 
     def _ask(self, commit: Commit) -> TableVersion | None:
         return self._workspace.newest_by_run(TableVersion(self._database, self._table, commit.hash), commit)

@@ -1,6 +1,7 @@
 """What became of the tables that runs wrote, at the heads of the branches and in their working sets."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from doltflow.errors import DoltError
 from doltflow.model.commit import Commit
@@ -9,6 +10,15 @@ from doltflow.workspace.disagreements import Disagreement
 from doltflow.workspace.workspace import Workspace
 
 _MOST_BRANCHES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A commit by hand, the commit by a run before it, and what the later one did to the table of the earlier one."""
+
+    commit: Commit
+    writer: Commit
+    verb: str
 
 
 class Heads:
@@ -45,8 +55,8 @@ class Heads:
         by_head: dict[str, list[str]] = {}
         for branch, head in self._branches:
             by_head.setdefault(head, []).append(branch)
-        changes: dict[tuple[str, str], tuple[Commit, Commit, bool]] = {}
-        where: dict[tuple[str, str], list[str]] = {}
+        changes: dict[tuple[str, str, str], _Change] = {}
+        where: dict[tuple[str, str, str], list[str]] = {}
         for head, branches in by_head.items():
             for table in self._tables(head):
                 try:
@@ -55,11 +65,11 @@ class Heads:
                     self._warn(table, head, error)
                     continue
                 if change is not None:
-                    key = (table, change[0].hash)
+                    key = (table, change.commit.hash, change.verb)
                     changes[key] = change
                     where.setdefault(key, []).extend(branches)
         for key, change in changes.items():
-            yield self._changed(key[0], *change, sorted(where[key]))
+            yield self._changed(key[0], change, sorted(where[key]))
 
     def _tables(self, head: str) -> list[str]:
         """The tables at a commit, and those that runs once wrote there or elsewhere."""
@@ -68,25 +78,38 @@ class Heads:
         gone = (table for table in self._written if table.casefold() not in known)
         return sorted({*filter(self._wanted, there), *gone})
 
-    def _change(self, table: str, head: str) -> tuple[Commit, Commit, bool] | None:
-        """The commit by hand after a run's, the run's, and whether it dropped the table."""
+    def _change(self, table: str, head: str) -> _Change | None:
+        """What a commit by hand did to a table after a run had written it, if that is what it is now."""
         version = self._workspace.version(self._database, table, head)
-        hash_ = version.commit if version is not None else next(iter(self._session.changes(table, head)), None)
+        if version is None:
+            return self._drop(table, head)
+        commit = self._commits.find(version.commit)
+        if commit is None or commit.run is not None:
+            return None
+        writer = self._writer(table, commit.parents)
+        if writer is None:  # Was it made anew, by hand, after what a run had made was dropped?
+            drop = self._drop(table, head)
+            return replace(drop, verb="dropped, and made again by hand,") if drop is not None else None
+        return _Change(commit, writer, "merged with other changes" if len(commit.parents) > 1 else "changed by hand")
+
+    def _drop(self, table: str, head: str) -> _Change | None:
+        """The newest drop of a table, at a commit and before, if it was by hand, and of what a run had written."""
+        hash_ = self._commits.newest_drop(table, head)
         commit = self._commits.find(hash_) if hash_ is not None else None
         if commit is None or commit.run is not None:
             return None
         writer = self._writer(table, commit.parents)
-        return (commit, writer, version is None) if writer is not None else None
+        return _Change(commit, writer, "dropped") if writer is not None else None
 
     def _writer(self, table: str, before: Iterable[str]) -> Commit | None:
         """The newest commit by a run, at one of some commits and before, that changed a table."""
         hash_ = self._commits.newest_by_run(table, before)
         return self._commits.find(hash_) if hash_ is not None else None
 
-    def _changed(self, table: str, commit: Commit, writer: Commit, dropped: bool, branches: list[str]) -> Disagreement:
-        verb = "dropped" if dropped else "merged with other changes" if len(commit.parents) > 1 else "changed by hand"
+    def _changed(self, table: str, change: _Change, branches: list[str]) -> Disagreement:
+        commit, writer = change.commit, change.writer
         text = (
-            f"{self._was_written(table, writer)}, and then {verb} on {_named(branches)}: commit {commit.hash} "
+            f"{self._was_written(table, writer)}, and then {change.verb} on {_named(branches)}: commit {commit.hash} "
             f"“{commit.subject}” by {commit.author}."
         )
         return Disagreement("changed-by-hand", text, _run_of(writer), self._database, commit.hash, table)

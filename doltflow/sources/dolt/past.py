@@ -166,6 +166,26 @@ def _renamed(connection: Connection, commit: Commit) -> set[str]:
     return {str(name) for row in rows for name in row if name}
 
 
+def lacking(connection: Connection, table: str, head: str, commits: Sequence[str]) -> set[str]:
+    """Those of some commits, each of which changed a table, that have no such table.
+
+    Args:
+        connection: Where to ask.
+        table: The table.
+        head: Full hash of a commit that reaches them all.
+        commits: Their full hashes.
+    """
+    found: set[str] = set()
+    for start in range(0, len(commits), _CHUNK):
+        chunk = commits[start : start + _CHUNK]
+        connection.use(head)  # `dolt_diff` goes back from the revision that is used.
+        marks = ", ".join(["%s"] * len(chunk))
+        query = f"select distinct commit_hash from dolt_diff where commit_hash in ({marks}) and schema_change"
+        reshaped = [str(row[0]) for row in connection.rows(query, chunk)]
+        found.update(hash_ for hash_ in reshaped if hash_of_table(connection, table, hash_) is None)
+    return found
+
+
 def views(connection: Connection, commit: str) -> list[str]:
     """The names of the views at a commit."""
     connection.use(commit)

@@ -273,6 +273,10 @@ class Session:
         """The tables that each of some ancestors of a commit changed; see `doltflow.sources.dolt.past`."""
         return past.changed_tables(self._connection, head, commits)
 
+    def lacking(self, table: str, head: str, commits: Sequence[str]) -> set[str]:
+        """Those of some commits that changed a table and left none; see `doltflow.sources.dolt.past.lacking`."""
+        return past.lacking(self._connection, table, head, commits)
+
     def views(self, at: str) -> list[str]:
         """The names of the views at a commit."""
         return past.views(self._connection, at)
