@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from doltflow.compare import TableVerdict, compare_table
 from doltflow.errors import RerunFailedError, StoreNotFoundError, UsageError
@@ -140,7 +141,7 @@ def _replay(
     log_line: Tell | None,
 ) -> ReplayResult:
     origin = Pathspec(plan.run.flow, plan.run.run_id)
-    with _left_named(workspace, plan, tell), made_branches(workspace, plan.branches):
+    with _left_named(workspace, plan, tell), made_branches(workspace, plan.branches, origin.run):
         done = run_again(
             workspace, origin, plan.pins, code,
             step=step, python=python, folder=workspace.place,
@@ -174,7 +175,8 @@ def _left(workspace: Workspace, plan: Plan) -> str:
     """A sentence on the branches of a plan that are there; empty where none is."""
     there = [item for item in plan.branches if item.branch in workspace.session(item.database).branches()]
     listed = ", ".join(f"{item.database}: {item.branch}" for item in there)
-    return f"What it had written stays: {listed}. `dolt branch -D` removes it." if there else ""
+    names = dict.fromkeys(f"`doltflow backtest --remove {quote(item.branch)}`" for item in there)
+    return f"What it had written stays: {listed}. {' and '.join(names)} removes it." if there else ""
 
 
 def _verdicts(workspace: Workspace, plan: Plan) -> list[TableVerdict]:

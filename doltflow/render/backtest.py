@@ -13,8 +13,9 @@ from doltflow.render.terminal import drawn
 from doltflow.render.text import count, moment, safe, short
 
 if TYPE_CHECKING:
-    from doltflow.backtest import BacktestResult, BacktestTable
-    from doltflow.rerun.figures import ColumnFigures
+    from doltflow.backtest import BacktestResult
+    from doltflow.compare.figures import ColumnFigures
+    from doltflow.compare.production import BacktestTable
     from doltflow.rerun.making import ListedBranch
 
 # A database's name may have spaces.
@@ -28,7 +29,7 @@ def backtest_answer(result: "BacktestResult", output: Literal["text", "json"], s
 
 def backtest_data(result: "BacktestResult") -> dict[str, Any]:
     """`inputs`, `branches`, `flows`, `runs`, `tables`, `commands`, `dry_run` and `warnings`."""
-    plan, changed = result.plan, dict(result.changed)
+    plan, changed, given = result.plan, dict(result.changed), dict(result.given)
     return {
         "inputs": [_fields(item) for item in plan.inputs],
         "branches": [
@@ -45,6 +46,7 @@ def backtest_data(result: "BacktestResult") -> dict[str, Any]:
                 ],
                 "writes": [{"database": database, "table": table} for database, table in flow.writes],
                 "changed": changed.get(flow.run.flow),
+                "set": dict(given.get(flow.run.flow, ())),
             }
             for flow in plan.flows
         ],
@@ -168,7 +170,9 @@ def _listed_text(item: "ListedBranch", *, removed: bool) -> Iterator[RenderableT
         said, (f"{safe(item.database)}", "bold cyan"), ": ", (safe(item.made.branch), "bold"), overflow="fold"
     )
     if not removed:
-        of = ", ".join(f"{safe(one[:-32])}{short(one[-32:])}" for one in _INPUTS.split(item.made.of))
+        of = safe(item.made.of)
+        if item.made.kind == "backtest":
+            of = ", ".join(f"{safe(one[:-32])}{short(one[-32:])}" for one in _INPUTS.split(item.made.of))
         written = "" if item.head == item.made.commit else ", written since"
         yield from indented(f"{safe(item.made.kind)} of {of}, made {moment(item.made.made)}{written}")
 

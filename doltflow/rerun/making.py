@@ -61,15 +61,16 @@ def existing(workspace: Workspace, plan: BacktestPlan, base: str | None) -> list
         if taken is None:
             continue
         item = known.get(branch.database)
-        if item is None or item.made.kind != KIND:
+        if item is None:
             raise BranchExistsError(
                 f"`{branch.database}` has a branch `{taken}` already, which doltflow did not make.",
                 "Give another name with `--branch`.",
             )
         is_input = branch.database in {one.database for one in plan.inputs}
-        if item.made.of != plan.of or ((base is not None or is_input) and item.made.commit != branch.commit):
+        is_elsewhere = (base is not None or is_input) and item.made.commit != branch.commit
+        if (item.made.kind, item.made.of) != (KIND, plan.of) or is_elsewhere:
             raise BranchExistsError(
-                f"`{branch.database}` has a branch `{taken}` already, of another backtest: {item.made.of} from "
+                f"`{branch.database}` has a branch `{taken}` already, of another {item.made.kind}: {item.made.of} from "
                 f"{item.made.commit}.",
                 f"Give another name with `--branch`, or remove it with `doltflow backtest --remove {taken}`.",
             )

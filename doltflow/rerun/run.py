@@ -5,14 +5,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from doltflow.errors import RerunFailedError
+from doltflow.errors import DoltflowError, RerunFailedError
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.pins import Pins
 from doltflow.rerun.code import CodeFound
 from doltflow.rerun.plan import PlannedBranch
+from doltflow.sources.dolt.made import MadeBranch, forget_made, made_in, note_made
 from doltflow.sources.metaflow.launch import Launch, launch, resume_arguments
 from doltflow.sources.metaflow.parameters import Declared, run_arguments
 from doltflow.workspace import Workspace
@@ -50,20 +52,43 @@ class Rerun:
 
 
 @contextmanager
-def made_branches(workspace: Workspace, branches: Sequence[PlannedBranch]) -> Iterator[None]:
-    """The branches of a rerun. They stay, unless something goes wrong before anything was written to one.
+def made_branches(workspace: Workspace, branches: Sequence[PlannedBranch], run: str) -> Iterator[None]:
+    """The branches of a replay. They stay, unless something goes wrong before anything was written to one.
+
+    Args:
+        workspace: Where the databases are.
+        branches: What to make.
+        run: `Flow/run_id` of the run that is replayed.
 
     Raises:
-        DoltError: A branch of that name exists, or the name is none that Dolt takes.
+        BranchExistsError, UsageError: A branch of that name exists, or the name is none that Dolt takes.
     """
     made: list[PlannedBranch] = []
     try:
         for branch in branches:
-            workspace.session(branch.database).create_branch(branch.branch, branch.commit)
+            with _noted(workspace, branch, run):
+                workspace.session(branch.database).create_branch(branch.branch, branch.commit)
             made.append(branch)
         yield
     except BaseException:
         remove_branches(workspace, [branch for branch in made if _is_unwritten(workspace, branch)])
+        raise
+
+
+@contextmanager
+def _noted(workspace: Workspace, branch: PlannedBranch, run: str) -> Iterator[None]:
+    """Notes a branch before it is made, so that one of a replay that was killed is known too."""
+    folder = workspace.session(branch.database).database.folder
+    before = made_in(folder).get(branch.branch)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    note_made(folder, MadeBranch(branch.branch, "replay", branch.commit, when, run))
+    try:
+        yield
+    except DoltflowError:
+        if before is None:
+            forget_made(folder, branch.branch)
+        else:
+            note_made(folder, before)
         raise
 
 
@@ -72,9 +97,11 @@ def _is_unwritten(workspace: Workspace, branch: PlannedBranch) -> bool:
 
 
 def remove_branches(workspace: Workspace, branches: Sequence[PlannedBranch]) -> None:
-    """Removes branches that were made for a rerun."""
+    """Removes branches that were made for a replay."""
     for branch in branches:
-        workspace.session(branch.database).remove_branch(branch.branch)
+        session = workspace.session(branch.database)
+        session.remove_branch(branch.branch)
+        forget_made(session.database.folder, branch.branch)
 
 
 def rerun(

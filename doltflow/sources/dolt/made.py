@@ -21,10 +21,10 @@ class MadeBranch:
 
     Attributes:
         branch: Its name.
-        kind: What for: `backtest`.
+        kind: What for: `backtest` or `replay`.
         commit: Full hash of the commit that it began at.
         made: When, in ISO's form, in UTC.
-        of: What it is a backtest of: `database@commit`, once for each input.
+        of: What it is a backtest of: `database@commit`, once for each input. For a replay the run: `Flow/run_id`.
     """
 
     branch: str

@@ -3,21 +3,21 @@
 import json
 import os
 import re
-import signal
+import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from doltflow.errors import FlowFileError
 from doltflow.model.pathspec import Pathspec
+from doltflow.sources.metaflow import supervisor
 
 _LINE = re.compile(r"^\S+ \S+ \[\d+/(?P<step>[^/\]]+)/(?P<task>[^/\] ]+)[^\]]*\] (?P<text>.*)$")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +75,26 @@ def launch(
 
     Raises:
         FlowFileError: The program cannot be started.
-        KeyboardInterrupt: After the flow was ended too.
+        KeyboardInterrupt: After the flow was ended too. Should doltflow be killed, the flow is ended as well.
     """
+    program = _program(asked)
     environment = {**os.environ, **asked.variables, "PYTHONUNBUFFERED": "1"}
     if asked.store is not None:
         environment["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = str(asked.store)
     with tempfile.TemporaryDirectory(prefix="doltflow-run-") as temporary, _kept(log) as kept:
         attributes = Path(temporary) / "run.json"
-        command = [asked.python, str(asked.script), *asked.arguments, "--runner-attribute-file", str(attributes)]
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=asked.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,  # A Ctrl-C is ours to pass on, once.
-            )
-        except OSError as error:
-            raise FlowFileError(
-                f"{asked.python} cannot be started: {error}.", "Name another with `--python`."
-            ) from error
+        flow = [program, str(asked.script), *asked.arguments, "--runner-attribute-file", str(attributes)]
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", supervisor.__file__, *flow],
+            cwd=asked.folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # A Ctrl-C is ours to pass on, once.
+        )
         try:
             for line in process.stdout or ():
                 kept.write(line)
@@ -108,13 +104,29 @@ def launch(
                 if found and found["text"].startswith("Task "):
                     tell(found["step"], found["text"].removeprefix("Task ").rstrip("."))
             exit_code = process.wait()
-        except BaseException:
-            _end(process)
-            raise
         finally:
-            if process.stdout is not None:
-                process.stdout.close()
+            _end(process, kept)
         return Launched(_run_of(attributes), exit_code, log)
+
+
+def _program(asked: Launch) -> str:
+    """The interpreter's path. One that is given with a folder is looked for from where it is to run."""
+    found = shutil.which(asked.python if os.sep not in asked.python else str(asked.folder / asked.python))
+    if found is None:
+        raise FlowFileError(
+            f"{asked.python} cannot be started: there is no such program.", "Name another with `--python`."
+        )
+    return found
+
+
+def _end(process: "subprocess.Popen[str]", kept: TextIO) -> None:
+    """Ends a flow and its steps, where they have not ended: closes what `supervisor.py` waits for."""
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.stdout is not None:
+        kept.writelines(process.stdout)
+        process.stdout.close()
+    process.wait()
 
 
 def _kept(log: Path) -> TextIO:
@@ -128,13 +140,3 @@ def _run_of(attributes: Path) -> Pathspec | None:
         return Pathspec(str(data["flow_name"]), str(data["run_id"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    """Ends a flow and its steps."""
-    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, kind)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_PATIENCE)
-            return
