@@ -180,7 +180,7 @@ class _Checked:
         telling = [one for one in records if one.commits or one.artifacts.accesses or one.artifacts.broken]
         if isinstance(asked, TableVersion):
             workspace = self._workspace
-            touching = set(workspace.session(asked.database).touching(asked.table) or ())
+            touching = set(workspace.session(asked.database).touching(asked.table))
             key = (asked.database, asked.table.casefold())
             return [
                 one

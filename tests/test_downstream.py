@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from histories import Histories, histories
 
+from doltflow.audit import audit
 from doltflow.errors import DoltError
+from doltflow.impact import impact
 from doltflow.lineage import ZOOMS, Zoom, build, downstream, upstream
 from doltflow.model.table import TableVersion
+from doltflow.status import status
+from doltflow.trace import trace
 from doltflow.workspace import Workspace, gather, gather_downstream, load_settings, open_workspace
 
 
@@ -70,6 +74,22 @@ def draw(here: Histories, names: tuple[str, str], seed: int, commits: int) -> No
                 whole = [f"delete from {table}"] if mode == "replace" else []
                 task = f"F/{number // LONGEST}/s/{chance.randrange(2)}"
                 here.run(name, task, table, make, *whole, add, reads=reads, mode=mode, branch=branch)
+
+
+def test_a_table_whose_name_dolt_takes_for_a_list(here: Histories) -> None:
+    name = "a,b"
+    here.database("a", f"`{name}`", "u")
+    run = here.run("a", "F/1/s/1", name, f"insert into `{name}` values (1, 1)", mode="append")
+    later = here.by_hand("a", f"insert into `{name}` values (2, 2)")
+    read = here.run("a", "G/2/s/1", "u", "insert into u values (1, 1)", reads=[("a", name, later, "main")])
+    assert set(trace(name, at=run, direction="downstream").graph) == {
+        f"a/{name}@{run}", f"a@{later}", f"a/{name}@{later}", "G/2", f"a/u@{read}"
+    }  # fmt: skip
+    assert [item.version.commit for item in impact(f"a@{run}").tables] == [run, later, read]
+    here.by_hand("a", f"insert into `{name}` values (3, 3)")
+    assert [(item.table, item.status) for item in status().tables] == [(name, "fresh"), ("u", "stale")]
+    found = audit(name).findings
+    assert [(one.kind, one.table, one.run) for one in found] == [("changed-by-hand", name, "F/1")]
 
 
 def all_versions(workspace: Workspace) -> set[TableVersion]:

@@ -189,6 +189,18 @@ def test_names_of_tables(session: Session, name: str) -> None:
     head = commit(session, "insert into u values (1, 1)", branch=line)
     assert session.last_change(name, head) == changed
     assert session.last_change(name, made) == made
+    side = fork(session, line)
+    there = commit(session, f"insert into `{name}` values (2, 2)", branch=line)
+    aside = commit(session, f"insert into `{name}` values (3, 3)", branch=side)
+    both = merge(session, side, line)
+    away = commit(session, f"alter table `{name}` rename to `away`", branch=line)
+    commit(session, "alter table u add column w int", branch=line)
+    again = commit(session, f"create table `{name}` (id int primary key)", branch=line)
+    changes = [again, away, both, aside, there, changed, made]
+    found = session.changes(name, session.branch_head(line))
+    assert (sorted(found), found[:3], found[5:]) == (sorted(changes), changes[:3], changes[5:])
+    assert set(session.touching(name)) == set(changes)
+    assert session.lacking(name, again, found) == {away}
 
 
 # Refs

@@ -203,6 +203,6 @@ class Commits:
             return frozenset(one.hash for one in self.made())
         found = self._made_hashes[table]
         if found is None:
-            touching = self._session.touching(table) or ()
+            touching = self._session.touching(table)
             found = self._made_hashes[table] = frozenset(one.hash for one in self.made()).intersection(touching)
         return found

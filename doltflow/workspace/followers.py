@@ -52,7 +52,7 @@ class Followers:
     def _find(self, database: str, table: str) -> dict[TableVersion, Following]:
         found: dict[TableVersion, Following] = {}
         commits = self._workspace.commits(database)
-        touching = {hash_ for hash_ in self._workspace.session(database).touching(table) or () if hash_ in commits}
+        touching = {hash_ for hash_ in self._workspace.session(database).touching(table) if hash_ in commits}
         if self._every_hand:
             newest: Mapping[str, TableVersion | None] = {}
         else:

@@ -75,7 +75,7 @@ class Productions:
         session = self._workspace.session(name)
         tables = {table for head in set(session.branches().values()) for table in self._workspace.tables(name, head)}
         for table in sorted(tables):
-            for hash_ in session.touching(table) or ():
+            for hash_ in session.touching(table):
                 if hash_ in untold:
                     found.setdefault(hash_, set()).add(table)
         return found

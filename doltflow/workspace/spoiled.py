@@ -48,7 +48,7 @@ class Spoiled:
         As where it was put back after a revert, or cherry-picked to another branch.
         """
         content = self._content(version.database, version.table, version.commit)
-        for hash_ in self._workspace.session(version.database).touching(version.table) or ():
+        for hash_ in self._workspace.session(version.database).touching(version.table):
             if hash_ not in self._ancestors() and content == self._content(version.database, version.table, hash_):
                 same = self._workspace.version(version.database, version.table, hash_)
                 if same is not None and same != version:
@@ -70,7 +70,7 @@ class Spoiled:
     def _changes(self, database: str, table: str) -> Iterator[str]:
         """The commits before the one in question that changed a table."""
         commits = self._workspace.commits(database)
-        for hash_ in self._workspace.session(database).touching(table) or ():
+        for hash_ in self._workspace.session(database).touching(table):
             if database == self._commit.database:
                 if hash_ in self._ancestors():
                     yield hash_

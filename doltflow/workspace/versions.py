@@ -13,15 +13,12 @@ class TableHistory:
         self._session = session
         self._table = table
         self._commits = commits
-        touching = session.touching(table)
-        self._touching = None if touching is None else frozenset(touching)
+        self._touching = frozenset(session.touching(table))
         self._known: dict[str, str] = {}
         self._contents: dict[str, str | None] = {}
 
     def last_change(self, at: str) -> str | None:
         """As `Session.last_change`; None where it cannot be told from here."""
-        if self._touching is None:
-            return None
         passed = []
         while at not in self._known:
             passed.append(at)

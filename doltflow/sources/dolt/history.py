@@ -8,7 +8,7 @@ from doltflow.errors import DoltError, RefNotFoundError, TableNotFoundError
 from doltflow.model.commit import Commit, parse_message
 from doltflow.model.pathspec import Pathspec
 from doltflow.sources.dolt.connection import Connection
-from doltflow.sources.dolt.refs import branches, hash_of_table
+from doltflow.sources.dolt.refs import HASH, branches, hash_of_table
 
 # As `parse_message` has it, for ten thousands of subjects without what stands below them.
 _OF_TASK = re.compile(r"Run: ([^/\s]+(?:/[^/\s]+){3})")
@@ -79,13 +79,13 @@ def last_change(connection: Connection, table: str, at: str) -> str:
     latest = _touching(connection, table, at, limit=1)
     if latest and len(latest[0][1]) < 2 and not _merges(connection, at, latest[0][0]):
         return latest[0][0]
-    touching = None if latest is None else {commit for commit, _ in _touching(connection, table, at) or ()}
+    touching = {commit for commit, _ in _touching(connection, table, at)}
     parents = {
         hash_: _hashes(line) for hash_, line in connection.rows(f"select {_GRAPH} from dolt_log(%s, '--parents')", [at])
     }
     while True:
         before = parents.get(at, ())
-        if len(before) == 1 and touching is not None and at not in touching:
+        if len(before) == 1 and at not in touching:
             at = before[0]
             continue
         same = next((side for side in before if hash_of_table(connection, table, side) == content), None)
@@ -94,16 +94,41 @@ def last_change(connection: Connection, table: str, at: str) -> str:
         at = same
 
 
-def _touching(connection: Connection, table: str, *at: str, limit: int = 0) -> list[tuple[str, tuple[str, ...]]] | None:
-    """The commits that changed a table, the newest first, and their parents; None where Dolt cannot tell.
+def _touching(connection: Connection, table: str, *at: str, limit: int = 0) -> list[tuple[str, tuple[str, ...]]]:
+    """The commits that changed a table, the newest first, and their parents.
 
     Of a merge Dolt says so where the table differs from that of either parent.
     """
-    if "," in table or table.startswith("-"):  # `--tables` takes a list, and would take the name for an option.
-        return None
     marks = "%s, " * len(at)
-    query = f"select {_GRAPH} from dolt_log({marks}'--tables', %s, '--parents')" + (f" limit {limit}" if limit else "")
-    return [(str(hash_), _hashes(line)) for hash_, line in connection.rows(query, [*at, table])]
+    if "," in table or table.startswith("-"):  # `--tables` takes a list, and would take the name for an option.
+        found = _searched(connection, table, at)
+        rows = connection.rows(f"select {_GRAPH} from dolt_log({marks}'--parents')", at)
+        rows = [row for row in rows if str(row[0]) in found][: limit or None]
+    else:
+        query = f"select {_GRAPH} from dolt_log({marks}'--tables', %s, '--parents')"
+        rows = connection.rows(query + (f" limit {limit}" if limit else ""), [*at, table])
+    return [(str(hash_), _hashes(line)) for hash_, line in rows]
+
+
+def _searched(connection: Connection, table: str, at: Sequence[str]) -> set[str]:
+    """The commits that changed a table, searched for in all that changed one."""
+    found: set[str] = set()
+    for head in at:
+        connection.use(head)  # `dolt_diff` goes back from the revision that is used.
+        query = "select commit_hash, table_name from dolt_diff where table_name = %s or schema_change"
+        rows = {(str(hash_), str(name)) for hash_, name in connection.rows(query, [table])}
+        found |= {hash_ for hash_, name in rows if name == table}
+        # A table that was renamed is listed under its new name.
+        found |= {hash_ for hash_, _ in rows if hash_ not in found and _was_there(connection, table, hash_)}
+    return found
+
+
+def _was_there(connection: Connection, table: str, commit_: str) -> bool:
+    """Whether a commit that has no such table has a parent that had one."""
+    if not HASH.fullmatch(commit_) or hash_of_table(connection, table, commit_) is not None:
+        return False
+    parents = commit(connection, commit_).parents
+    return any(hash_of_table(connection, table, parent) is not None for parent in parents)
 
 
 def _merges(connection: Connection, at: str, since: str) -> bool:
@@ -112,18 +137,17 @@ def _merges(connection: Connection, at: str, since: str) -> bool:
 
 
 def changes(connection: Connection, table: str, at: str) -> list[str]:
-    """The commits that changed a table, at a commit and before, newest first; none where Dolt cannot tell.
+    """The commits that changed a table, at a commit and before, newest first.
 
     Of a merge Dolt says so where the table differs from that of either parent.
     """
-    return [commit for commit, _ in _touching(connection, table, at) or ()]
+    return [commit for commit, _ in _touching(connection, table, at)]
 
 
-def touching(connection: Connection, table: str) -> list[str] | None:
-    """The commits of all branches that changed a table or its existence; None where Dolt cannot tell."""
+def touching(connection: Connection, table: str) -> list[str]:
+    """The commits of all branches that changed a table or its existence."""
     connection.use()
-    listed = _touching(connection, table, *sorted(set(branches(connection).values())))
-    return None if listed is None else [commit for commit, _ in listed]
+    return [commit for commit, _ in _touching(connection, table, *sorted(set(branches(connection).values())))]
 
 
 def made_by_runs(connection: Connection, heads: Sequence[str], known: Sequence[str]) -> list[tuple[str, str, float]]:

@@ -115,8 +115,8 @@ class Session:
         """The hashes of the commits that changed a table, at a commit and before, newest first."""
         return history.changes(self._connection, table, at)
 
-    def touching(self, table: str) -> list[str] | None:
-        """The hashes of the commits of all branches that changed a table; None where Dolt cannot tell."""
+    def touching(self, table: str) -> list[str]:
+        """The hashes of the commits of all branches that changed a table."""
         return history.touching(self._connection, table)
 
     def made_by_runs(self, heads: Sequence[str], known: Sequence[str]) -> list[tuple[str, str, float]]:
