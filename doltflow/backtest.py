@@ -1,25 +1,16 @@
 """`backtest`: the flows of today on the data of an earlier commit, on branches of their own."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
-from doltflow.compare import TableVerdict, compare_table
-from doltflow.errors import (
-    BranchExistsError,
-    FlowFileError,
-    NotReplayableError,
-    RerunFailedError,
-    StoreNotFoundError,
-    TableNotFoundError,
-)
-from doltflow.model.run import Run
-from doltflow.rerun import CodeChoice, CodeFound, find_code, rerun
-from doltflow.rerun.backtest import BacktestPlan, PlannedFlow, plan_backtest, unserved
-from doltflow.rerun.figures import ColumnFigures, Figures, compared_columns, figures
+from doltflow.compare.production import BacktestTable, compare_with_production
+from doltflow.errors import BranchExistsError, RerunFailedError
+from doltflow.rerun import CodeChoice
+from doltflow.rerun.backtest import BacktestPlan, plan_backtest
+from doltflow.rerun.carrying import BacktestRun, Prepared, carry_out, check_reads, outcomes, prepare, run_here
 from doltflow.rerun.making import (
     ListedBranch,
     branches_to_remove,
@@ -29,58 +20,9 @@ from doltflow.rerun.making import (
     remove_listed,
     runs_on,
 )
-from doltflow.rerun.plan import PlannedBranch
-from doltflow.workspace import Workspace, find_run, load_settings, open_workspace, read_run
+from doltflow.workspace import Workspace, load_settings, open_workspace
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class BacktestRun:
-    """A flow that was repeated.
-
-    Attributes:
-        flow: The flow.
-        run: The new run.
-        production: Production's run of it.
-        is_new: Whether it ran now; else an earlier call had run it.
-        log: The file that holds all that it printed; None where an earlier call ran it.
-    """
-
-    flow: str
-    run: str
-    production: str
-    is_new: bool
-    log: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class TableSide:
-    """A table of production or of the backtest: the run that wrote it, the commit, and how many rows it has there."""
-
-    run: str | None
-    commit: str
-    rows: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class BacktestTable:
-    """A table that the flows wrote, of production and of the backtest.
-
-    Attributes:
-        database, table: The table.
-        production, backtest: Both sides; production is None for a table that it does not have, and the backtest's run
-            is None where no flow wrote the table.
-        verdict: How the two differ, from production to the backtest; None without production.
-        columns: The numeric columns.
-    """
-
-    database: str
-    table: str
-    production: TableSide | None
-    backtest: TableSide
-    verdict: TableVerdict | None
-    columns: tuple[ColumnFigures, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +33,7 @@ class BacktestResult:
         plan: Its flows, pins and branches, which begin where an earlier call began them.
         is_dry: Whether nothing was made.
         changed: Of each flow's code, the files that are not what production ran; None where that cannot be told.
+        given: Of each flow, the parameters that are set, by variable, with the values as they were given.
         runs: The repeated runs; empty where none was asked for.
         tables: The tables that they wrote, against production.
         commands: What runs the flows, where they were not run.
@@ -100,6 +43,7 @@ class BacktestResult:
     plan: BacktestPlan
     is_dry: bool
     changed: tuple[tuple[str, tuple[str, ...] | None], ...]
+    given: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     runs: tuple[BacktestRun, ...]
     tables: tuple[BacktestTable, ...]
     commands: tuple[str, ...]
@@ -114,6 +58,7 @@ def backtest(
     branch: str | None = None,
     base: str | None = None,
     tables: Sequence[str] = (),
+    settings: Sequence[str] = (),
     code: CodeChoice = "current",
     run: bool = False,
     resume: bool = False,
@@ -131,6 +76,8 @@ def backtest(
         base: Where the branches of output databases begin: any ref, or `root` for the first commit; where production's
             branch stands without it.
         tables: Only the flows that lead to these tables.
+        settings: `NAME=VALUE`, for every flow that has such a parameter, or `Flow.NAME=VALUE`: once for each parameter
+            that is to be another than production's.
         code: `current`: the flows' files as they are. `recorded`: the source that production ran.
         run: Whether to run the flows.
         resume: Whether to go on after a flow that failed: those that are done are not repeated.
@@ -150,23 +97,28 @@ def backtest(
         known = existing(workspace, plan, base)
         done = _done(workspace, plan, known, run or resume, resume)
         _tell_left_out(workspace, plan)
-        codes = _codes(workspace, stack, plan, code, is_run)
-        _check_reads(workspace, plan, is_run)
+        prepared = prepare(workspace, stack, plan.flows, code, settings, is_run=is_run)
+        check_reads(workspace, plan, is_run=is_run)
         began = {item.database: item.made.commit for item in known}
         new = [branch for branch in plan.branches if branch.database not in began]
         plan = replace(plan, branches=tuple(replace(b, commit=began.get(b.database, b.commit)) for b in plan.branches))
-        command = _command(plan, commit, database, as_of, base, tables, code)
-        changed = tuple((flow.run.flow, codes[flow.run.flow].changed) for flow in plan.flows if flow.run.flow in codes)
+        command = _command(plan, commit, database, as_of, base, tables, settings, code)
+        names = [flow.run.flow for flow in plan.flows if flow.run.flow in prepared]
+        changed = tuple((name, prepared[name].code.changed) for name in names)
+        given = tuple((name, prepared[name].given) for name in names)
         if not dry_run:
             make_branches(workspace, plan, new)
         if dry_run or not is_run:
             commands = (command,) if plan.flows else ()
-            return BacktestResult(plan, dry_run, changed, (), (), commands, workspace.warnings)
+            return BacktestResult(plan, dry_run, changed, given, (), (), commands, workspace.warnings)
         for made in plan.branches:
             tell(f"{made.database}: branch {made.branch} at {made.commit}")
-        runs = _run(workspace, plan, codes, done, command, tell)
-        compared = tuple(_tables(workspace, plan))
-        return BacktestResult(plan, False, changed, runs, compared, (), workspace.warnings)
+        runs = _run(workspace, plan, prepared, done, command, tell)
+        compared = tuple(
+            compare_with_production(workspace.session(one.database), one.table, one.production, (one.run, one.commit))
+            for one in outcomes(workspace, plan, runs)
+        )
+        return BacktestResult(plan, False, changed, given, runs, compared, (), workspace.warnings)
 
 
 def _done(
@@ -200,43 +152,6 @@ def _tell_left_out(workspace: Workspace, plan: BacktestPlan) -> None:
         )
 
 
-def _codes(
-    workspace: Workspace, stack: ExitStack, plan: BacktestPlan, choice: CodeChoice, is_run: bool
-) -> dict[str, CodeFound]:
-    """The code of every flow."""
-    if plan.flows and workspace.store is None and is_run:
-        raise StoreNotFoundError(
-            f"There is no Metaflow store in {workspace.place} or above it, and a rerun needs production's runs.",
-            "Go to the folder where the flows ran.",
-        )
-    found = {}
-    for flow in plan.flows:
-        if not flow.is_stored:
-            message = f"`{flow.run.pathspec}` is not in Metaflow's store, so that it cannot be repeated."
-            if is_run:
-                raise NotReplayableError(message, "Run the flow once, or go to the folder where it ran.")
-            workspace.warn(message)
-            continue
-        try:
-            found[flow.run.flow] = stack.enter_context(find_code(workspace, flow.run, choice))
-        except FlowFileError as error:
-            hint = "Put it back, or run what production ran with `--code recorded`."
-            raise FlowFileError(error.message, hint if choice == "current" else "Leave `--code` out.") from error
-    return found
-
-
-def _check_reads(workspace: Workspace, plan: BacktestPlan, is_run: bool) -> None:
-    """What a flow reads has to be there; of a table of its own it may well make the first version."""
-    for flow in plan.flows:
-        for database, table in flow.missing:
-            at = flow.pins.database(database)
-            where = f"branch `{at.branch}`" if at is not None and at.commit is None else f"commit {at and at.commit}"
-            message = f"`{flow.run.flow}` reads `{table}` of `{database}`, which is not there on the {where}."
-            if is_run and (database, table) not in flow.writes:
-                raise TableNotFoundError(message, "Take a later commit, or for an output database another `--base`.")
-            workspace.warn(message)
-
-
 def _command(
     plan: BacktestPlan,
     commit: str | None,
@@ -244,11 +159,13 @@ def _command(
     as_of: str | None,
     base: str | None,
     tables: Sequence[str],
+    settings: Sequence[str],
     code: CodeChoice,
 ) -> str:
     """The command that runs the flows on the branches."""
     options = [("--commit", plan.inputs[0].commit if commit is not None else None), ("--database", database)]
     options += [("--as-of", as_of), ("--base", base), *(("--table", table) for table in tables)]
+    options += [("--set", setting) for setting in settings]
     options += [("--code", code if code != "current" else None), ("--branch", plan.branch)]
     given = [part for name, value in options if value is not None for part in (name, quote(value))]
     return " ".join(["doltflow", "backtest", *given, "--run"])
@@ -260,84 +177,20 @@ def _command(
 def _run(
     workspace: Workspace,
     plan: BacktestPlan,
-    codes: dict[str, CodeFound],
+    prepared: Mapping[str, Prepared],
     done: dict[str, str],
     command: str,
     tell: Tell,
 ) -> tuple[BacktestRun, ...]:
-    runs = []
     go_on = f"Go on with `{command} --resume`, or remove it with `doltflow backtest --remove {quote(plan.branch)}`."
-    for flow in plan.flows:
-        try:
-            runs.append(_run_flow(workspace, flow, codes[flow.run.flow], done.get(flow.run.pathspec), tell))
-        except RerunFailedError as error:
-            stays = f"The branch `{plan.branch}` stays. {go_on}"
-            raise RerunFailedError(error.message, f"{error.hint} {stays}".strip()) from error
-        except KeyboardInterrupt:
-            tell(f"Interrupted. The branch `{plan.branch}` stays. {go_on}")
-            raise
-    return tuple(runs)
-
-
-def _run_flow(workspace: Workspace, flow: PlannedFlow, code: CodeFound, done: str | None, tell: Tell) -> BacktestRun:
-    """Runs a flow, unless an earlier call did, and makes sure that it read what it was to."""
-    log = None
-    if done is None:
-        origin = find_run(workspace, flow.run.pathspec)
-        step = workspace.store.first_step(origin) if workspace.store is not None else "start"
-        again = rerun(
-            workspace, origin, flow.pins, code,
-            step=step, python=sys.executable, folder=workspace.place, user=flow.run.user, tell=tell,
-        )  # fmt: skip
-        done, log = again.run.run, again.log
-        workspace.refresh()
-    else:
-        tell(f"{flow.run.flow}: done before, by {done}")
-    new = _read(workspace, done)
-    broken = list(unserved(workspace, flow.pins, new))
-    if broken:
-        raise RerunFailedError(
-            f"{new.pathspec} did not read what this backtest is about. {' '.join(broken)}",
-            "Its results are not those of the earlier data. Does the flow read a fixed commit?",
-        )
-    return BacktestRun(flow.run.flow, new.pathspec, flow.run.pathspec, log is not None, log)
-
-
-def _read(workspace: Workspace, run: str) -> Run:
-    return read_run(workspace, find_run(workspace, run)).run
-
-
-# The comparison
-
-
-def _tables(workspace: Workspace, plan: BacktestPlan) -> Iterator[BacktestTable]:
-    """The tables that the flows wrote, in the flows' order, each against production."""
-    branches = {branch.database: branch for branch in plan.branches}
-    keys = dict.fromkeys(key for flow in plan.flows for key in flow.writes)
-    for database, table in keys:
-        yield _table(workspace, plan, branches[database], table)
-
-
-def _table(workspace: Workspace, plan: BacktestPlan, branch: PlannedBranch, table: str) -> BacktestTable:
-    session, database = workspace.session(branch.database), branch.database
-    same = (p for p in plan.productions if (p.database, p.table) == (database, table))
-    production = next(same, None)
-    head = session.branch_head(branch.branch)
-    version = workspace.version(database, table, head)
-    commit = workspace.find_commit(database, version.commit) if version is not None else None
-    again = commit.run if commit is not None and commit.run is not None else None
-    is_new = again is not None and again.rerun_of is not None
-    now = figures(session, table, head) if version is not None else None
-    run = again.pathspec.run if again is not None and is_new else None
-    after = TableSide(run, version.commit if version is not None and is_new else head, now.rows if now else None)
-    if production is None:
-        return BacktestTable(database, table, None, after, None, compared_columns(None, now))
-    then: Figures | None = None
-    if session.table_hash(table, production.commit.hash) is not None:
-        then = figures(session, table, production.commit.hash)
-    before = TableSide(production.records.run.pathspec, production.commit.hash, then.rows if then else None)
-    verdict = compare_table(session, table, production.commit.hash, head)
-    return BacktestTable(database, table, before, after, verdict, compared_columns(then, now))
+    try:
+        return run_here(carry_out(workspace, plan, prepared, done, tell))
+    except RerunFailedError as error:
+        stays = f"The branch `{plan.branch}` stays. {go_on}"
+        raise RerunFailedError(error.message, f"{error.hint} {stays}".strip()) from error
+    except KeyboardInterrupt:
+        tell(f"Interrupted. The branch `{plan.branch}` stays. {go_on}")
+        raise
 
 
 # What was made

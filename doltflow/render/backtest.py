@@ -93,7 +93,8 @@ def _text(result: "BacktestResult") -> Iterator[RenderableType]:
             yield from section("To run them", (Text(f"  {safe(c)}", no_wrap=True) for c in result.commands))
         return
     runs = (
-        f"{safe(run.run)} in place of {safe(run.production)}{'' if run.is_new else ', done before'}"
+        f"{safe(run.run)} in place of {safe(run.production)}{_given(result, run.flow)}"
+        f"{'' if run.is_new else ', done before'}"
         for run in result.runs
     )
     yield from section("Runs", indented(*runs))
@@ -109,8 +110,15 @@ def _flows(result: "BacktestResult") -> Iterator[RenderableType]:
             for pin in flow.pins.databases
             if pin.commit is not None
         )
-        yield from indented(f"{safe(flow.run.flow)}, with the parameters of {safe(flow.run.pathspec)}")
+        yield from indented(
+            f"{safe(flow.run.flow)}, with the parameters of {safe(flow.run.pathspec)}{_given(result, flow.run.flow)}"
+        )
         yield from indented(*others, f"its code has changed since: {files}" if files else "", columns=4)
+
+
+def _given(result: "BacktestResult", flow: str) -> str:
+    """The parameters that are set for a flow: `, n=3`."""
+    return "".join(f", {safe(name)}={safe(value)}" for name, value in dict(result.given).get(flow, ()))
 
 
 def _table(table: "BacktestTable") -> Iterator[RenderableType]:

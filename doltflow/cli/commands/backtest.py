@@ -15,6 +15,7 @@ EPILOG = (
     "  doltflow backtest --commit 9f8e7d6c --run\n"
     "  doltflow backtest --commit 9f8e7d6c --branch metaflow-backtest --base root\n"
     "  doltflow backtest --as-of 2021-02-17 --table variance_by_procedure --dry-run\n"
+    "  doltflow backtest --commit 9f8e7d6c --run --set hospital-price-db-branch=main\n"
     "  doltflow backtest --list\n"
     "  doltflow backtest --remove metaflow-backtest"
 )
@@ -53,6 +54,14 @@ def backtest(
         list[str] | None,
         typer.Option(metavar="TABLE", help="Only the flows that lead to this table; may be given again."),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Another value for a parameter of every flow that has it, or Flow.NAME=VALUE for one; repeatable.",
+        ),
+    ] = None,
     code: Annotated[
         Literal["current", "recorded"],
         typer.Option(help="The flows' files as they are now, or the source that production ran."),
@@ -76,7 +85,7 @@ def backtest(
     Without --run only the branches are made, and the command that runs the flows is shown.
     """
     asked = {
-        "--commit": commit, "--as-of": as_of, "--branch": branch, "--base": base, "--table": table,
+        "--commit": commit, "--as-of": as_of, "--branch": branch, "--base": base, "--table": table, "--set": settings,
         "--run": is_run, "--resume": is_resumed, "--dry-run": is_dry,
     }  # fmt: skip
     given = [name for name, value in asked.items() if value]
@@ -95,8 +104,8 @@ def backtest(
         from doltflow.render.backtest import backtest_answer
 
         result = ask(
-            commit=commit, database=database, as_of=as_of, branch=branch, base=base, tables=table or (), code=code,
-            run=is_run, resume=is_resumed, dry_run=is_dry, tell=note,
+            commit=commit, database=database, as_of=as_of, branch=branch, base=base, tables=table or (),
+            settings=settings or (), code=code, run=is_run, resume=is_resumed, dry_run=is_dry, tell=note,
         )  # fmt: skip
     warn(result.warnings)
     return backtest_answer(result, output, sys.stdout)
