@@ -36,9 +36,10 @@ BELOW = {
     "lineage_columns": {"model", "errors"},
     "sql": {"model", "errors"},
     "sources.dolt": {"model", "errors"},
-    "sources.metaflow": {"model", "errors"},
+    "sources.git": {"errors"},
+    "sources.metaflow": {"sources.git", "model", "errors"},
 }
-SOURCES = {"sources.dolt", "sources.metaflow"}
+SOURCES = {"sources.dolt", "sources.git", "sources.metaflow"}
 BELOW["workspace"] = {"lineage", "lineage_columns", "sql", "model", "errors"} | SOURCES
 BELOW["compare"] = {"model", "errors"} | SOURCES
 BELOW["rerun"] = BELOW["workspace"] | {"workspace"}

@@ -178,7 +178,7 @@ def test_both_flows_of_the_demo_are_identical(demo_copy: Path, capsys: pytest.Ca
             ],
             "parameters": data["parameters"],
             "set": {},
-            "code": {"script": data["code"]["script"], "choice": "current", "changed": []},
+            "code": {"script": data["code"]["script"], "choice": "current", "origin": "current", "changed": []},
             "unhonoured": [],
             "reasons": [],
             "log": data["log"],

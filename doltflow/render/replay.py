@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from doltflow.compare import TableVerdict
     from doltflow.replay import ReplayResult
 
+_ORIGINS = {
+    "package": "from the run's code package",
+    "git": "from the run's git commit",
+    "kept": "as doltflow kept it with the run",
+}
 _STYLES = {"identical": "bold green", "different": "bold red", "missing": "bold red"}
 
 
@@ -45,6 +50,7 @@ def replay_data(result: "ReplayResult") -> dict[str, Any]:
         "code": {
             "script": str(result.code.script),
             "choice": result.code.choice,
+            "origin": result.code.origin,
             "changed": None if result.code.changed is None else list(result.code.changed),
         },
         "unhonoured": list(result.unhonoured),
@@ -80,7 +86,7 @@ def _plan_text(result: "ReplayResult") -> Iterator[RenderableType]:
 
 def _code_note(result: "ReplayResult") -> str:
     if result.code.choice == "recorded":
-        return "as the run recorded it"
+        return _ORIGINS[result.code.origin]
     if result.code.changed is None:
         return "the run has not recorded its source"
     return f"has changed since: {', '.join(map(safe, result.code.changed))}" if result.code.changed else ""

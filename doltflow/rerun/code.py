@@ -1,20 +1,23 @@
 """Which code a rerun runs: what is there now, or what the recorded run ran."""
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from hashlib import sha1
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from doltflow.errors import FlowFileError
-from doltflow.model.access import TaskRecord
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
+from doltflow.sources.git import differing, has_file, repository_of, worktree
+from doltflow.sources.metaflow.package import CodePackage, code_package
 from doltflow.workspace import Workspace
 
 CodeChoice = Literal["current", "recorded"]
+CodeOrigin = Literal["current", "package", "git", "kept"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +29,64 @@ class CodeFound:
         choice: `current` or `recorded`.
         changed: The files that are not what the recorded run ran, relative to the flow's file; None where the run has
             not recorded its source.
+        origin: Where it comes from: the folder as it is now, the run's code package, its git commit, or the sources
+            that DoltDT kept with the run.
     """
 
     script: Path
     choice: CodeChoice
     changed: tuple[str, ...] | None
+    origin: CodeOrigin = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the tasks of a run recorded of their code.
+
+    Attributes:
+        script: The flow's file, where it was.
+        sources: It and its local modules: paths relative to it, and the keys of their contents.
+        edited: Those of which several contents were seen: somebody worked on them meanwhile.
+        commit: The commit of the git repository that it is in, of all tasks; None where there is none, or several.
+        is_clean: Whether nothing differed from that commit.
+    """
+
+    script: Path | None
+    sources: Mapping[str, str]
+    edited: tuple[str, ...]
+    commit: str | None
+    is_clean: bool
+
+    @classmethod
+    def of(cls, run: Run) -> "_Told":
+        told = [task for task in run.tasks if task.script is not None]
+        # A run that went on from another one has records of that one too.
+        told = [task for task in told if task.pathspec.startswith(f"{run.pathspec}/")] or told
+        sources: dict[str, str] = {}
+        edited = set()
+        for task in told:
+            edited |= {name for name, key in task.sources if sources.get(name, key) != key}
+            sources |= dict(task.sources)
+        commits = {task.git_commit for task in told}
+        return cls(
+            Path(told[-1].script or "") if told else None,
+            sources,
+            tuple(sorted(edited)),
+            commits.pop() if len(commits) == 1 else None,
+            bool(told) and all(task.git_dirty is False for task in told),
+        )
+
+
+class _NeverRecorded(FlowFileError):
+    """A run's code was not recorded in one of the ways."""
 
 
 @contextmanager
 def find_code(workspace: Workspace, run: Run, choice: CodeChoice, flow_file: Path | None = None) -> Iterator[CodeFound]:
     """The code for a rerun, for as long as the context lasts.
+
+    What was recorded is the run's code package, else its git commit where nothing differed from it, else the sources
+    that DoltDT kept. What cannot be had becomes a warning.
 
     Args:
         workspace: Where Metaflow's store is.
@@ -46,23 +97,23 @@ def find_code(workspace: Workspace, run: Run, choice: CodeChoice, flow_file: Pat
     Raises:
         FlowFileError: It is not there, or was not recorded.
     """
-    record = _record(run)
+    told = _Told.of(run)
     if choice == "current":
-        script = _current(run, record, flow_file)
-        yield CodeFound(script, choice, _changed(record, script))
+        script = _current(run, told, flow_file)
+        yield CodeFound(script, choice, _changed(workspace, run, told, script))
         return
-    with TemporaryDirectory(prefix="doltflow-code-") as temporary:
-        yield CodeFound(_recorded(workspace, run, record, Path(temporary)), choice, ())
+    with ExitStack() as stack:
+        found = _recorded(workspace, run, told, flow_file, stack)
+        for name in told.edited:
+            workspace.warn(f"`{name}` was edited while {run.pathspec} ran; it is taken as its last step had it.")
+        yield found
 
 
-def _record(run: Run) -> TaskRecord | None:
-    """What the run's tasks recorded of their code; the last one had imported the most."""
-    told = [task for task in run.tasks if task.script is not None]
-    return max(told, key=lambda task: len(task.sources), default=None)
+# The current code
 
 
-def _current(run: Run, record: TaskRecord | None, flow_file: Path | None) -> Path:
-    named = flow_file if flow_file is not None else Path(record.script) if record and record.script else None
+def _current(run: Run, told: _Told, flow_file: Path | None) -> Path:
+    named = flow_file if flow_file is not None else told.script
     if named is None:
         raise FlowFileError(
             f"`{run.pathspec}` has not recorded which file its flow is in.", "Name it with `--flow-file`."
@@ -73,34 +124,152 @@ def _current(run: Run, record: TaskRecord | None, flow_file: Path | None) -> Pat
     return named.absolute()
 
 
-def _changed(record: TaskRecord | None, script: Path) -> tuple[str, ...] | None:
-    if record is None or not record.sources:
-        return None
-    changed = []
-    for name, key in record.sources:
+def _changed(workspace: Workspace, run: Run, told: _Told, script: Path) -> tuple[str, ...] | None:
+    """The files that are not what they were, as far as the run has recorded them."""
+    if told.sources:
         # The flow's own file may have another name by now.
-        path = script if record.script and name == Path(record.script).name else script.parent / name
-        try:
-            if hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest() != key:
-                changed.append(name)
-        except OSError:
-            changed.append(name)
-    return tuple(changed)
-
-
-def _recorded(workspace: Workspace, run: Run, record: TaskRecord | None, folder: Path) -> Path:
-    if record is None or not record.sources or record.script is None:
-        raise FlowFileError(
-            f"The code of `{run.pathspec}` was not recorded: it ran before doltflow kept the source of flows.",
-            "Check out the code that it ran yourself, and replay with `--flow-file`.",
+        own = told.script.name if told.script is not None else None
+        return tuple(
+            name
+            for name, key in sorted(told.sources.items())
+            if _key(script if name == own else script.parent / name) != key
         )
-    keys = dict(record.sources)
+    try:
+        package = _package(workspace, run)
+    except FlowFileError:
+        package = None
+    if package is not None:
+        keys = {name: sha1(content, usedforsecurity=False).hexdigest() for name, content in package.files.items()}
+        listed = (name for name in sorted(keys) if name.endswith(".py"))
+        return tuple(
+            name for name in listed if _key(script if name == package.script else script.parent / name) != keys[name]
+        )
+    repository = repository_of(script)
+    if repository is None or told.commit is None or not told.is_clean:
+        return None
+    return differing(repository, told.commit, script.resolve().parent.relative_to(repository).as_posix())
+
+
+def _key(file: Path) -> str | None:
+    """The key that Metaflow's store has for a file's content; None where it cannot be read."""
+    try:
+        return sha1(file.read_bytes(), usedforsecurity=False).hexdigest()
+    except OSError:
+        return None
+
+
+# The recorded code
+
+
+def _recorded(workspace: Workspace, run: Run, told: _Told, flow_file: Path | None, stack: ExitStack) -> CodeFound:
+    reasons = []
+    ways = (_from_package, _from_commit, _from_sources)
+    for way in ways:
+        try:
+            found = way(workspace, run, told, flow_file, stack)
+        except _NeverRecorded as error:
+            reasons.append(error.message)
+        except FlowFileError as error:
+            reasons.append(error.message)
+            workspace.warn(error.message)
+        else:
+            _warn_of_others(workspace, told, found)
+            return found
+    raise FlowFileError(
+        f"The code of `{run.pathspec}` cannot be had. {' '.join(reasons)}",
+        "Check out the code that it ran yourself, and replay with `--flow-file`.",
+    )
+
+
+def _from_package(workspace: Workspace, run: Run, told: _Told, flow_file: Path | None, stack: ExitStack) -> CodeFound:
+    package = _package(workspace, run)
+    if package is None:
+        raise _NeverRecorded("It has no code package.")
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="doltflow-code-")))
+    home = _laid_out(folder, Path(package.script), package.files)
+    _check(f"The code package of {run.pathspec}", home, told)
+    return CodeFound(home / package.script, "recorded", (), "package")
+
+
+def _package(workspace: Workspace, run: Run) -> CodePackage | None:
     store = workspace.store
-    contents = store.blobs(Pathspec(run.flow, run.run_id), list(keys.values())) if store is not None else {}
-    for name, key in keys.items():
-        target = folder / name
-        if key not in contents or not target.resolve().is_relative_to(folder.resolve()):
+    return code_package(store, Pathspec(run.flow, run.run_id)) if store is not None else None
+
+
+def _from_commit(workspace: Workspace, run: Run, told: _Told, flow_file: Path | None, stack: ExitStack) -> CodeFound:
+    if told.script is None or told.commit is None:
+        raise _NeverRecorded("It did not run from one commit of a git repository.")
+    if not told.is_clean:
+        raise _NeverRecorded(f"What it ran was not what git's commit {told.commit} has.")
+    script = flow_file.resolve() if flow_file is not None else told.script
+    repository = repository_of(script)
+    if repository is None:
+        raise FlowFileError(f"The git repository of {script} is not there any more.")
+    path = script.relative_to(repository).as_posix()
+    there = has_file(repository, told.commit, path)
+    if there is None:
+        raise FlowFileError(f"The git repository {repository} does not have the commit {told.commit}.")
+    if not there:
+        raise FlowFileError(f"The commit {told.commit} of {repository} does not have {path}.")
+    with ExitStack() as tried:
+        tree = tried.enter_context(worktree(repository, told.commit))
+        _check(f"The commit {told.commit} of {repository}", (tree / path).parent, told)
+        stack.push(tried.pop_all())
+    return CodeFound(tree / path, "recorded", (), "git")
+
+
+def _from_sources(workspace: Workspace, run: Run, told: _Told, flow_file: Path | None, stack: ExitStack) -> CodeFound:
+    if not told.sources or told.script is None:
+        raise _NeverRecorded("It ran before doltflow kept the source of flows.")
+    store = workspace.store
+    keys = list(told.sources.values())
+    contents = store.blobs(Pathspec(run.flow, run.run_id), keys) if store is not None else {}
+    for name, key in sorted(told.sources.items()):
+        if key not in contents:
             raise FlowFileError(f"The source `{name}` of `{run.pathspec}` is no longer in Metaflow's store.")
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="doltflow-code-")))
+    home = _laid_out(folder, told.script, {name: contents[key] for name, key in told.sources.items()})
+    return CodeFound(home / told.script.name, "recorded", (), "kept")
+
+
+def _laid_out(folder: Path, script: Path, contents: Mapping[str, bytes]) -> Path:
+    """Writes files into a folder, as they lay around a flow's file, and returns the folder for that one.
+
+    Raises:
+        FlowFileError: A path leads out of the folder.
+    """
+    depth = max((Path(name).parts.count("..") for name in contents), default=0)
+    parents = script.parent.parts
+    home = folder.joinpath(*parents[max(len(parents) - depth, 0) :]) if depth and script.is_absolute() else folder
+    for name, content in contents.items():
+        target = Path(os.path.normpath(home / name))
+        if not target.is_relative_to(folder):
+            raise FlowFileError(f"The source `{name}` was recorded with a path that leads nowhere.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(contents[key])
-    return folder / Path(record.script).name
+        target.write_bytes(content)
+    return home
+
+
+def _check(what: str, home: Path, told: _Told) -> None:
+    """Raises a FlowFileError where code is not what a run's tasks saw."""
+    others = [name for name, key in sorted(told.sources.items()) if not _is_outside(name) and _key(home / name) != key]
+    if others and not told.edited:
+        named = ", ".join(f"`{name}`" for name in others)
+        raise FlowFileError(f"{what} is not what the run ran: {named}.")
+
+
+def _is_outside(name: str) -> bool:
+    return name.startswith("../")
+
+
+def _warn_of_others(workspace: Workspace, told: _Told, found: CodeFound) -> None:
+    """Names the local modules that the recorded code does not bring along and that are others by now."""
+    for name, key in sorted(told.sources.items()):
+        before = told.script.parent / name if told.script is not None else Path(name)
+        if not _is_outside(name) or _key(before) == key:
+            continue
+        if _key(found.script.parent / name) == key:
+            text = f"It is imported from {before} where the flow's code does not look for it beside its own folder."
+        else:
+            text = "What it was then cannot be had."
+        workspace.warn(f"The module {os.path.normpath(before)} is not what it was. {text}")

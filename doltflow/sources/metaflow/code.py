@@ -1,17 +1,21 @@
 """The code of a running flow: its file and the local modules that it imported, kept in Metaflow's store."""
 
 import hashlib
+import os
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 _LARGEST = 2_000_000  # bytes; what is larger is no source that somebody wrote
-_FOREIGN = {"site-packages", "dist-packages", ".metaflow"}
+_FOREIGN = {"site-packages", "dist-packages", ".metaflow", ".mf_code"}
+_LIBRARIES = {"doltflow", "metaflow", "metaflow_extensions"}
+_MOST_OUTSIDE = 200  # files; more are a library that somebody has in a folder of its own
 _PACKAGES = ("numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn")
 
 
 def keep_sources(flow: Any, script: Path) -> tuple[tuple[str, str], ...]:
-    """Keeps a flow's file and the modules below its folder that are imported by now.
+    """Keeps a flow's file and the local modules that are imported by now: those that are not of an installation.
 
     The store keeps equal content once, however many runs it belongs to.
 
@@ -31,22 +35,31 @@ def keep_sources(flow: Any, script: Path) -> tuple[tuple[str, str], ...]:
         try:
             content = path.read_bytes()
             if len(content) <= _LARGEST:
-                kept.append((path.relative_to(script.parent).as_posix(), _keep(store, content)))
+                name = Path(os.path.relpath(path, script.parent)).as_posix()
+                kept.append((name, _keep(store, content)))
         except OSError:  # Gone meanwhile, or not to be read: then the record says what there is.
             continue
     return tuple(sorted(kept))
 
 
 def _files(script: Path) -> list[Path]:
-    found = {script}
+    found, outside = {script}, set[Path]()
+    installed = {Path(path) for path in (sys.prefix, sys.base_prefix, *sysconfig.get_paths().values())}
     for module in list(sys.modules.values()):
         name = getattr(module, "__file__", None)
         if not isinstance(name, str) or not name.endswith(".py"):
             continue
-        path = Path(name).absolute()
-        if path.is_relative_to(script.parent) and not set(path.relative_to(script.parent).parts) & _FOREIGN:
-            found.add(path)
-    return sorted(found)
+        path = Path(os.path.normpath(Path(name).absolute()))
+        if path.is_relative_to(script.parent):
+            if not set(path.relative_to(script.parent).parts) & _FOREIGN:
+                found.add(path)
+        elif not (
+            str(getattr(module, "__name__", "")).partition(".")[0] in _LIBRARIES
+            or set(path.parts) & _FOREIGN
+            or not installed.isdisjoint(path.parents)
+        ):
+            outside.add(path)
+    return sorted(found | outside if len(outside) <= _MOST_OUTSIDE else found)
 
 
 _keys: dict[bytes, str] = {}

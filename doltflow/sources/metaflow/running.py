@@ -1,12 +1,10 @@
 """The task that is running in this process, where one is."""
 
 import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from doltflow.errors import RecordError
 from doltflow.model.access import TaskRecord
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import rerun_of
+from doltflow.sources.git import checked_out
 from doltflow.sources.metaflow.code import foreach_path, frame_packages, keep_sources
 
 ARTIFACT = "dolt"
@@ -147,7 +146,7 @@ def all_namespaces() -> Iterator[None]:
 def describe(task: RunningTask, dolt: str | None) -> TaskRecord:
     """What is known of the running task's code and environment."""
     script = _script(task.flow)
-    commit, dirty = _git(script) if script else (None, None)
+    commit, dirty = checked_out(script) if script else (None, None)
     return TaskRecord(
         pathspec=str(task.pathspec),
         attempt=task.attempt,
@@ -179,27 +178,3 @@ def _script(flow: Any) -> Path | None:
         return Path(inspect.getfile(type(flow))).resolve()
     except (OSError, TypeError):
         return None
-
-
-@cache
-def _git(script: Path) -> tuple[str | None, bool | None]:
-    """The commit of the repository that a file is in, and whether what is checked out differs from it.
-
-    As for `git describe --dirty` files that git does not follow do not count, the script itself apart: databases and
-    Metaflow's store often lie in the same folder.
-    """
-    try:
-        status = _git_output(script.parent, "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()
-        commit = next(line.split()[2] for line in status if line.startswith("# branch.oid"))
-        if commit == "(initial)":
-            return None, None
-        changed = any(not line.startswith("#") for line in status)
-        return commit, changed or not _git_output(script.parent, "ls-files", "--", script.name)
-    except (OSError, subprocess.SubprocessError, StopIteration, IndexError):
-        return None, None
-
-
-def _git_output(folder: Path, *arguments: str) -> str:
-    # Without optional locks git leaves the repository's index as it is.
-    command = ["git", "--no-optional-locks", "--literal-pathspecs", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout

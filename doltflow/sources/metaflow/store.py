@@ -272,6 +272,26 @@ class Store:
                         found |= {str(name): bytes(blob) for name, blob in data.load_blobs([key])}
         return found
 
+    def keep(self, pathspec: Pathspec, content: bytes) -> str:
+        """Keeps a content in a flow's data, once however often it is kept, and returns the key that it has there."""
+        from metaflow.datastore import FlowDataStore
+
+        with self._reading(f"run `{pathspec.run}`"):
+            places = list(self._places(pathspec))
+            # The run may be known here and have its data elsewhere; a local store may have been moved.
+            storage, root = places[0] if places[-1][0].TYPE == places[0][0].TYPE else places[-1]
+            store = FlowDataStore(pathspec.flow, storage_impl=storage, ds_root=root).ca_store
+            return str(store.save_blobs(iter([content]))[0].key)
+
+    def notes(self, pathspec: Pathspec, name: str) -> list[str]:
+        """What Metaflow noted of a run's tasks under a name: of one task of each step, the last step first."""
+        from metaflow import Run as Client
+
+        with self._reading(f"run `{pathspec.run}`"):
+            tasks = (step.task for step in Client(pathspec.run))
+            noted = (task.metadata_dict.get(name) for task in tasks if task is not None)
+            return [str(value) for value in noted if value is not None]
+
     def tasks_of(self, runs: Sequence[Pathspec]) -> dict[Pathspec, list[StoredTask]]:
         """The tasks of many runs, read all together; see `read`."""
         found: dict[Pathspec, list[StoredTask]] = {}
