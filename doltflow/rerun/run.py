@@ -117,6 +117,7 @@ def rerun(
     tell: Tell,
     explicit: Explicit | None = None,
     log_line: Tell | None = None,
+    started: Callable[[Callable[[], None]], None] = lambda end: None,
 ) -> Rerun:
     """Runs a flow again, with the parameters of the recorded run and its steps under the pins.
 
@@ -132,6 +133,7 @@ def rerun(
         tell: Called with a line for each step that begins or ends.
         explicit: Parameters to run it with, all of its steps, in place of the recorded ones.
         log_line: Called with each line that the flow prints, as it comes; then `tell` is not, which would say it twice.
+        started: Called once the flow runs, with a function that ends it from any thread.
 
     Raises:
         RerunFailedError: It failed; the message names the log.
@@ -151,9 +153,9 @@ def rerun(
         variables = {PINS_VARIABLE: str(file), **_user(user)}
         asked = Launch(code.script, arguments, python, folder, store, variables)
         if log_line is not None:
-            done = launch(asked, log, lambda name, what: None, log_line)
+            done = launch(asked, log, lambda name, what: None, log_line, started)
         else:
-            done = launch(asked, log, lambda name, what: tell(f"{origin.flow}/{name}: {what}"))
+            done = launch(asked, log, lambda name, what: tell(f"{origin.flow}/{name}: {what}"), started=started)
     if done.exit_code != 0 or done.run is None:
         which = f"The {pins.kind} of {origin.run}" + (f", {done.run.run}," if done.run is not None else "")
         raise RerunFailedError(f"{which} failed: {_last_words(log)}", f"Its log is {log}.")

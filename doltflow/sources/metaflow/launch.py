@@ -63,7 +63,11 @@ def resume_arguments(origin: Pathspec, step: str, tags: Sequence[str]) -> tuple[
 
 
 def launch(
-    asked: Launch, log: Path, tell: Callable[[str, str], None], log_line: Callable[[str], None] = lambda line: None
+    asked: Launch,
+    log: Path,
+    tell: Callable[[str, str], None],
+    log_line: Callable[[str], None] = lambda line: None,
+    started: Callable[[Callable[[], None]], None] = lambda end: None,
 ) -> Launched:
     """Runs a flow to its end.
 
@@ -72,6 +76,7 @@ def launch(
         log: Where to keep what it prints.
         tell: Called with a step's name and what became of it.
         log_line: Called with each line that it prints, as it comes, without the line's end and Metaflow's colours.
+        started: Called once the flow runs, with a function that ends it from any thread.
 
     Raises:
         FlowFileError: The program cannot be started.
@@ -96,6 +101,7 @@ def launch(
             start_new_session=True,  # A Ctrl-C is ours to pass on, once.
         )
         try:
+            started(process.stdin.close if process.stdin is not None else process.kill)
             for line in process.stdout or ():
                 kept.write(line)
                 text = _COLOUR.sub("", line.rstrip("\n"))
