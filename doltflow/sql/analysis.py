@@ -34,6 +34,8 @@ _REFUSED_NODES = (
     exp.SessionParameter,
     exp.Unnest,
 )
+_VALUES = (exp.Literal, exp.Null, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod)
+"""What no condition is, though Dolt takes what is neither zero nor NULL for true."""
 _QUOTED = (TokenType.STRING, TokenType.IDENTIFIER)
 
 
@@ -96,22 +98,30 @@ def check_predicate(text: str) -> None:
 
 
 def _check_condition(text: str) -> None:
-    query = f"SELECT 1 FROM t WHERE ({text})"
-    tokens = one_statement(query, tokenise(query))
-    _check_words(query, tokens)
-    if find_as_of(query, tokens):
-        refuse("The query names a revision.", "A predicate is about the rows of one table at one commit.")
-    tree = _parse(query, tokens)
-    if sum(1 for _ in tree.find_all(exp.Query, exp.Values, exp.Table)) != len(("SELECT", "t")):
-        refuse(
-            "The query has a subquery, whose tables would not be recorded.",
-            "Write the values themselves. In a step, `sql` takes the whole query.",
-        )
-    where = tree.args.get("where")
-    others = {key for key, value in tree.args.items() if value} - {"expressions", "from_", "where"}
-    if not isinstance(where, exp.Where) or not isinstance(where.this, exp.Paren) or others or where.find(exp.Alias):
+    # As it stands, so that a message quotes nothing else; and as it is put behind WHERE, so that nothing can follow it.
+    for query in (f"SELECT 1 FROM t WHERE {text}", f"SELECT 1 FROM t WHERE ({text})"):
+        tokens = one_statement(query, tokenise(query))
+        _check_words(query, tokens)
+        if find_as_of(query, tokens):
+            refuse("The query names a revision.", "A predicate is about the rows of one table at one commit.")
+        tree = _parse(query, tokens)
+        where = tree.args.get("where")
+        others = {key for key, value in tree.args.items() if value} - {"expressions", "from_", "where"}
+        if not isinstance(where, exp.Where) or others or where.find(exp.Alias):
+            refuse(f"{place(text, 0)} is no predicate.", "Give one condition, as behind WHERE.")
+        if sum(1 for _ in tree.find_all(exp.Query, exp.Values, exp.Table)) != len(("SELECT", "t")):
+            refuse(
+                "The query has a subquery, whose tables would not be recorded.",
+                "Write the values themselves. In a step, `sql` takes the whole query.",
+            )
+        find_calls(query, tokens, frozenset())
+    if not isinstance(where.this, exp.Paren):
         refuse(f"{place(text, 0)} is no predicate.", "Give one condition, as behind WHERE.")
-    find_calls(query, tokens, frozenset())
+    value = where.this.unnest()
+    if isinstance(value, exp.Column):
+        refuse(f"{place(text, 0)} is a column and no predicate.", "Compare it: `c = 1`, `c IS NOT NULL`, say.")
+    if isinstance(value, _VALUES):
+        refuse(f"{place(text, 0)} is a value and no predicate.", "Compare a column with it: `c = 1`, say.")
 
 
 def _check_words(text: str, tokens: Sequence[Token]) -> None:
