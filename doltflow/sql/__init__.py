@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 
 from doltflow.errors import QueryError
 from doltflow.model.quoting import literal, quote
-from doltflow.sql.lexer import one_statement, tokenise
 from doltflow.sql.reads import Output, QueryReads, RefRead
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
     "derive",
     "literal",
     "quote",
-    "strip_terminator",
     "tables_of",
 ]
 
@@ -84,12 +82,3 @@ def check_predicate(text: str) -> None:
     from doltflow.sql.analysis import check_predicate as run
 
     run(text)
-
-
-def strip_terminator(query: str) -> str:
-    """The query without the `;`, blanks and comments behind it, so that something may be put around it.
-
-    Raises:
-        QueryError: It is empty or several statements, or its quotations and comments do not end.
-    """
-    return query[: one_statement(query, tokenise(query))[-1].end]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import NoReturn
 
 from sqlglot import Dialect, TokenType, exp
 from sqlglot.errors import ParseError
@@ -62,8 +63,6 @@ def analyse(query: str, schema: Mapping[str, Sequence[str]] | None = None) -> Qu
         columns=tuple((table, columns.of(table)) for table in tables),
         refs=tuple(dict.fromkeys(ref for _, ref in refs)),
         databases=tuple(sorted(resolver.databases.values())),
-        volatile=tuple(sorted(calls.volatile)),
-        system=tuple(sorted({*resolver.system, *calls.system})),
         whole=tuple(table for table in tables if columns.is_whole(table)),
     )
 
@@ -98,30 +97,40 @@ def check_predicate(text: str) -> None:
 
 
 def _check_condition(text: str) -> None:
-    # As it stands, so that a message quotes nothing else; and as it is put behind WHERE, so that nothing can follow it.
-    for query in (f"SELECT 1 FROM t WHERE {text}", f"SELECT 1 FROM t WHERE ({text})"):
-        tokens = one_statement(query, tokenise(query))
-        _check_words(query, tokens)
-        if find_as_of(query, tokens):
-            refuse("The query names a revision.", "A predicate is about the rows of one table at one commit.")
-        tree = _parse(query, tokens)
-        where = tree.args.get("where")
-        others = {key for key, value in tree.args.items() if value} - {"expressions", "from_", "where"}
-        if not isinstance(where, exp.Where) or others or where.find(exp.Alias):
-            refuse(f"{place(text, 0)} is no predicate.", "Give one condition, as behind WHERE.")
-        if sum(1 for _ in tree.find_all(exp.Query, exp.Values, exp.Table)) != len(("SELECT", "t")):
-            refuse(
-                "The query has a subquery, whose tables would not be recorded.",
-                "Write the values themselves. In a step, `sql` takes the whole query.",
-            )
-        find_calls(query, tokens, frozenset())
-    if not isinstance(where.this, exp.Paren):
-        refuse(f"{place(text, 0)} is no predicate.", "Give one condition, as behind WHERE.")
-    value = where.this.unnest()
+    _condition(text, f"SELECT 1 FROM t WHERE {text}")  # As it stands, so that a message quotes nothing else.
+    condition = _condition(text, f"SELECT 1 FROM t WHERE ({text})")
+    if not isinstance(condition, exp.Paren):
+        _refuse_predicate(text)
+    value = condition.unnest()
     if isinstance(value, exp.Column):
         refuse(f"{place(text, 0)} is a column and no predicate.", "Compare it: `c = 1`, `c IS NOT NULL`, say.")
     if isinstance(value, _VALUES):
         refuse(f"{place(text, 0)} is a value and no predicate.", "Compare a column with it: `c = 1`, say.")
+
+
+def _condition(text: str, query: str) -> exp.Expr:
+    """What stands behind WHERE in the query into which a predicate was put."""
+    tokens = one_statement(query, tokenise(query))
+    _check_words(query, tokens)
+    if find_as_of(query, tokens):
+        refuse("The query names a revision.", "A predicate is about the rows of one table at one commit.")
+    tree = _parse(query, tokens)
+    where = tree.args.get("where")
+    others = {key for key, value in tree.args.items() if value} - {"expressions", "from_", "where"}
+    if not isinstance(where, exp.Where) or others or where.find(exp.Alias):
+        _refuse_predicate(text)
+    if sum(1 for _ in tree.find_all(exp.Query, exp.Values, exp.Table)) != len(("SELECT", "t")):
+        refuse(
+            "The query has a subquery, whose tables would not be recorded.",
+            "Write the values themselves. In a step, `sql` takes the whole query.",
+        )
+    find_calls(query, tokens, frozenset())
+    condition: exp.Expr = where.this
+    return condition
+
+
+def _refuse_predicate(text: str) -> NoReturn:
+    refuse(f"{place(text, 0)} is no predicate.", "Give one condition, as behind WHERE.")
 
 
 def _check_words(text: str, tokens: Sequence[Token]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from doltflow.sql.lexer import Token, place, refuse
-from doltflow.sql.names import BARE_FUNCTIONS, FUNCTIONS, REFUSED_FUNCTIONS, SYNTAX, TABLE_FUNCTIONS, VOLATILE
+from doltflow.sql.names import FUNCTIONS, REFUSED_FUNCTIONS, SYNTAX, VOLATILE
 from doltflow.sql.reads import RefRead
 from doltflow.sql.refs import check_ref, joined_string
 
@@ -31,14 +31,10 @@ class Calls:
     Attributes:
         refs: What they read at refs that they are given, and where in the text.
         tables: Tables that they read at the pinned commit.
-        system: Dolt's own table functions, as written.
-        volatile: Functions that answer differently each time, in upper case.
     """
 
     refs: list[tuple[int, RefRead]]
     tables: list[str]
-    system: list[str]
-    volatile: set[str]
 
 
 def find_calls(text: str, tokens: Sequence[Token], columns_lists: AbstractSet[int]) -> Calls:
@@ -52,15 +48,13 @@ def find_calls(text: str, tokens: Sequence[Token], columns_lists: AbstractSet[in
     Raises:
         QueryError: A function is not known to be harmless, or what it reads cannot be told.
     """
-    calls = Calls([], [], [], set())
+    calls = Calls([], [])
     for at, token in enumerate(tokens):
         before = tokens[at - 1] if at else None
         behind = tokens[at + 1] if at + 1 < len(tokens) else None
         dotted = before is not None and before.is_mark(".")
-        if behind is None or not behind.is_mark("("):
-            if token.word in BARE_FUNCTIONS and not dotted and (behind is None or not behind.is_mark(".")):
-                calls.volatile.add(token.word.upper())
-        elif token.name is not None and token.start not in columns_lists:
+        is_call = behind is not None and behind.is_mark("(")
+        if is_call and token.name is not None and token.start not in columns_lists:
             if dotted:
                 refuse(f"The query calls a function of a database at {place(text, token.start)}.")
             if token.word not in SYNTAX:
@@ -70,27 +64,21 @@ def find_calls(text: str, tokens: Sequence[Token], columns_lists: AbstractSet[in
 
 def _call(calls: Calls, text: str, tokens: Sequence[Token], at: int) -> None:
     name, where = str(tokens[at].name).lower(), place(text, tokens[at].start)
-    if name in VOLATILE:
-        calls.volatile.add(name.upper())
-    elif name in _REF_COUNTS or name in _DIFFS or name in ("dolt_log", "dolt_hashof_table"):
+    if name in _REF_COUNTS or name in _DIFFS or name in ("dolt_log", "dolt_hashof_table"):
         _dolt_call(calls, text, tokens, at)
     elif name in REFUSED_FUNCTIONS:
         refuse(f"The query calls {name.upper()} at {where}: {REFUSED_FUNCTIONS[name]}.")
-    elif name not in FUNCTIONS:
+    elif name not in FUNCTIONS and name not in VOLATILE:
         refuse(
             f"The query calls {tokens[at].value} at {where}, which doltflow does not know to be harmless.",
             "Only MySQL's functions that neither write nor reach outside can be called.",
         )
-    elif name == "unix_timestamp" and tokens[at + 2 : at + 3] and tokens[at + 2].is_mark(")"):
-        calls.volatile.add("UNIX_TIMESTAMP")
 
 
 def _dolt_call(calls: Calls, text: str, tokens: Sequence[Token], at: int) -> None:
     written, where = tokens[at].value, place(text, tokens[at].start)
     name = written.lower()
     arguments = _strings(tokens, at + 2, where)
-    if name in TABLE_FUNCTIONS:
-        calls.system.append(written)
     if name == "dolt_hashof_table":
         if len(arguments) != 1:
             _misused(where)

@@ -56,7 +56,7 @@ VOLATILE = _words(
     version
     """
 )
-"""Functions that read nothing but the clock, chance or the session: allowed, and named in the result."""
+"""Functions that read nothing but the clock, chance or the session."""
 
 BARE_FUNCTIONS = _words(
     """

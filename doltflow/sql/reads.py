@@ -37,8 +37,6 @@ class QueryReads:
             only so is not among `tables`.
         databases: Other databases that it reads at no named revision, sorted: the default branch's working set there,
             even where the name is the current database's.
-        volatile: Functions that answer differently each time, such as NOW, sorted.
-        system: Dolt's own tables and table functions that it reads, as written, sorted.
         whole: Those of the tables of which it certainly reads every column, as with `*`.
     """
 
@@ -46,8 +44,6 @@ class QueryReads:
     columns: Columns = ()
     refs: tuple[RefRead, ...] = ()
     databases: tuple[str, ...] = ()
-    volatile: tuple[str, ...] = ()
-    system: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
 
 

@@ -65,7 +65,6 @@ class Resolver:
         tables: Tables read at the pinned commit: lower case to as written.
         refs: Tables read at other revisions, and where in the text.
         databases: Other databases that are read at no named revision: lower case to as written.
-        system: Dolt's own tables, as written.
         column_lists: Where names stand that have a list of columns behind them.
     """
 
@@ -73,7 +72,6 @@ class Resolver:
         self.tables: dict[str, str] = {}
         self.refs: list[tuple[int, RefRead]] = []
         self.databases: dict[str, str] = {}
-        self.system: list[str] = []
         self.column_lists: set[int] = set()
         self._spelling = spelling
         self._as_of = {clause.table: clause for clause in as_of}
@@ -276,7 +274,6 @@ class Resolver:
                     f"The query reads `{name}`, which can change while the commit that is read stays the same.",
                     "Dolt's tables of the commit's history can be read, such as dolt_log and dolt_history_….",
                 )
-            self.system.append(name)
             table = base_of_system_table(name)
         if ref is not None:
             self.refs.append((start, RefRead(table or name, ref, database, "revision")))
