@@ -185,8 +185,12 @@ def _from_package(workspace: Workspace, run: Run, told: _Told, flow_file: Path |
     package = _package(workspace, run)
     if package is None:
         raise _NeverRecorded("It has no code package.")
+    # A package holds the flow's folder; what lay elsewhere has been kept.
+    others = _contents(workspace, run, {name: key for name, key in told.sources.items() if _is_outside(name)})
+    is_known = told.script is not None and told.script.name == package.script
+    script = told.script if told.script is not None and is_known else Path(package.script)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="doltflow-code-")))
-    home = _laid_out(folder, Path(package.script), package.files)
+    home = _laid_out(folder, script, {**(others if is_known else {}), **package.files})
     _check(f"The code package of {run.pathspec}", home, told)
     return CodeFound(home / package.script, "recorded", (), "package")
 
@@ -221,15 +225,20 @@ def _from_commit(workspace: Workspace, run: Run, told: _Told, flow_file: Path | 
 def _from_sources(workspace: Workspace, run: Run, told: _Told, flow_file: Path | None, stack: ExitStack) -> CodeFound:
     if not told.sources or told.script is None:
         raise _NeverRecorded("It ran before doltflow kept the source of flows.")
-    store = workspace.store
-    keys = list(told.sources.values())
-    contents = store.blobs(Pathspec(run.flow, run.run_id), keys) if store is not None else {}
-    for name, key in sorted(told.sources.items()):
-        if key not in contents:
-            raise FlowFileError(f"The source `{name}` of `{run.pathspec}` is no longer in Metaflow's store.")
+    contents = _contents(workspace, run, told.sources)
+    for name in sorted(told.sources.keys() - contents.keys()):
+        raise FlowFileError(f"The source `{name}` of `{run.pathspec}` is no longer in Metaflow's store.")
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="doltflow-code-")))
-    home = _laid_out(folder, told.script, {name: contents[key] for name, key in told.sources.items()})
+    home = _laid_out(folder, told.script, contents)
     return CodeFound(home / told.script.name, "recorded", (), "kept")
+
+
+def _contents(workspace: Workspace, run: Run, sources: Mapping[str, str]) -> dict[str, bytes]:
+    """The contents of kept sources, without those that are gone."""
+    if workspace.store is None or not sources:
+        return {}
+    found = workspace.store.blobs(Pathspec(run.flow, run.run_id), list(sources.values()))
+    return {name: found[key] for name, key in sources.items() if key in found}
 
 
 def _laid_out(folder: Path, script: Path, contents: Mapping[str, bytes]) -> Path:
@@ -263,13 +272,11 @@ def _is_outside(name: str) -> bool:
 
 
 def _warn_of_others(workspace: Workspace, told: _Told, found: CodeFound) -> None:
-    """Names the local modules that the recorded code does not bring along and that are others by now."""
+    """Names the local modules outside of the flow's folder that may run as they are now."""
     for name, key in sorted(told.sources.items()):
-        before = told.script.parent / name if told.script is not None else Path(name)
-        if not _is_outside(name) or _key(before) == key:
+        path = Path(os.path.normpath((told.script or Path()).parent / name))
+        if not _is_outside(name) or _key(path) == key:
             continue
-        if _key(found.script.parent / name) == key:
-            text = f"It is imported from {before} where the flow's code does not look for it beside its own folder."
-        else:
-            text = "What it was then cannot be had."
-        workspace.warn(f"The module {os.path.normpath(before)} is not what it was. {text}")
+        had = _key(found.script.parent / name) == key
+        how = "Where the flow finds it by that path, it runs" if had else "What it was cannot be had: it runs"
+        workspace.warn(f"The module {path} is not what it was. {how} as it is now.")
