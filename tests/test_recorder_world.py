@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from conftest import FLOWS, dolt, footprint, head
-from flows.harness import World, commits, is_served, rows, trailers, wait_for, world
+from flows.harness import commits, is_loading, is_served, left_running, rows, trailers, wait_for, world
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -50,29 +50,6 @@ def test_authors_and_code(tmp_path: Path) -> None:
         for database, author in ((own, "Ann <ann@example.com>"), (nobodys, "Zoë Ångström <zoe@example.com>")):
             newest = commits(database)[0]
             assert f"{newest['committer']} <{newest['email']}>" == author
-
-
-def left_running(here: World) -> list[str]:
-    """Processes that were started in the world and still run."""
-    mine = f"HOME={here.environment['HOME']}".encode()
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mine in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:  # It is another user's, or has ended meanwhile.
-            continue
-    return found
-
-
-def is_loading(database: Path) -> bool:
-    """Whether the server is reading the rows of a write."""
-    try:
-        pid = (database / ".dolt" / "sql-server.info").read_text().split(":")[0]
-        opened = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
-    except OSError:  # It is about to come, or the link is gone again.
-        return False
-    return any("/temptf/doltflow-" in name for name in opened)
 
 
 def test_a_killed_step_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -138,3 +138,26 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 def is_served(database: Path) -> bool:
     """Whether a server runs on a database."""
     return (database / ".dolt" / "sql-server.info").exists()
+
+
+def left_running(here: World) -> list[str]:
+    """Processes that were started in the world and still run."""
+    mine = f"HOME={here.environment['HOME']}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mine in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:  # It is another user's, or has ended meanwhile.
+            continue
+    return found
+
+
+def is_loading(database: Path) -> bool:
+    """Whether the server is reading the rows of a write."""
+    try:
+        pid = (database / ".dolt" / "sql-server.info").read_text().split(":")[0]
+        opened = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:  # It is about to come, or the link is gone again.
+        return False
+    return any("/temptf/doltflow-" in name for name in opened)
