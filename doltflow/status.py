@@ -183,8 +183,8 @@ class _Checked:
         found = set()
         for item in self._inputs_of(production):
             source = self._productions.of(item.database, item.table)
-            if source is not None and source.branch == item.branch and (item.database, item.table) != key:
-                found.add((item.database, item.table))
+            if source is not None and source.branch == item.branch and (source.database, source.table) != key:
+                found.add((source.database, source.table))
         return sorted(found)
 
     def _inputs_of(self, production: Production) -> tuple[Input, ...]:

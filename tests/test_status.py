@@ -130,6 +130,38 @@ def test_a_table_that_its_own_run_updates_is_no_changed_input(here: Histories) -
     assert [(i.added, i.removed, i.modified) for item in status().tables for i in item.inputs] == [(1, 0, 0)] * 2
 
 
+def test_what_others_did_to_a_table_before_its_own_run_wrote_it_is_a_change(here: Histories) -> None:
+    first = here.head("made")
+    early = read(here, "made", "medians")
+    here.by_hand("made", ADD.format("medians", 1, 1), ADD.format("medians", 2, 2))
+    task = "Grow/1/s/1"
+    here.run("made", task, "Medians", ADD.format("medians", 3, 3), reads=[early], mode="append")
+    (item,) = status().tables[0].inputs
+    assert (item.read, item.status, item.added, item.removed, item.modified) == (first, "stale", 2, 0, 0)
+    here.run("made", task, "medians", ADD.format("medians", 4, 4), reads=[early], mode="append")
+    assert [table.name for table in status().tables] == ["made/medians"]
+    here.by_hand("made", "delete from medians where id = 1")
+    here.run("made", task, "MEDIANS", ADD.format("medians", 5, 5), reads=[early], mode="append")
+    now = here.by_hand("made", "update medians set v = 0")
+    (item,) = status(["medians"]).tables[0].inputs
+    assert (item.now, item.status, item.added, item.removed, item.modified) == (now, "stale", 2, 1, 4)
+    run(here, "Sums/2/s/1", "sums", ("made", "medians", now, "main"))
+    assert [(table.table.casefold(), table.status) for table in status().tables] == [
+        ("medians", "stale"),
+        ("sums", "fresh"),
+    ]
+    assert status(["sums"]).tables[0].upstream_stale == (status(["medians"]).tables[0].name,)
+
+
+def test_what_a_failed_attempt_wrote_is_no_change_of_its_own_runs_input(here: Histories) -> None:
+    early = read(here, "made", "medians")
+    grow = (ADD.format("medians", 1, 1),)
+    here.run("made", "Grow/1/s/1", "medians", *grow, reads=[early], mode="append")
+    undo = ("delete from medians", ADD.format("medians", 2, 2))
+    here.run("made", "Grow/1/s/1", "medians", *undo, reads=[early], mode="append", attempt=1)
+    assert [item.status for item in status().tables[0].inputs] == ["fresh"]
+
+
 @pytest.mark.parametrize(
     ("statements", "rows", "note"),
     [

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from doltflow.errors import DoltError
@@ -72,43 +72,72 @@ def _compared(workspace: Workspace, records: RunRecords, access: Access, version
     head = session.branches().get(access.branch)
     if head is None:
         return told("branch gone")
-    # What the run itself made of a table that it read is no change of its input.
-    left = _left(records, version, access.branch)
-    since = left if left is not None and session.reaches([head], [left]) else version.commit
     now = None
     with suppress(DoltError):  # In a shallow clone the contents alone can tell.
         now = workspace.version(version.database, version.table, head)
+    end = now.commit if now is not None else head
+    spans = list(_spans(workspace, records, access.branch, version, end))
     item = Input(
         version.database, version.table, access.branch, version.commit, now.commit if now is not None else None
     )
-    return item if now is not None and now.commit == since else _counted(session, item, since, head)
+    return _counted(session, item, [(start, end) for start, end in spans if start != end])
 
 
-def _left(records: RunRecords, version: TableVersion, branch: str) -> str | None:
-    """The commit by which the run itself last wrote a table on a branch."""
-    writes = [
+def _spans(
+    workspace: Workspace, records: RunRecords, branch: str, version: TableVersion, last: str
+) -> Iterator[tuple[str, str]]:
+    """The commits between which a table that a run read was in others' hands, oldest first.
+
+    What the run itself made of a table that it read is no change of its input.
+    """
+    session, start = workspace.session(version.database), version.commit
+    for hash_ in _own_writes(workspace, records, version, branch):
+        commit = workspace.find_commit(version.database, hash_)
+        if commit is None or not commit.parents:
+            continue
+        if session.reaches([last], [hash_]) and session.reaches([hash_], [start]):
+            end = commit.parents[0]
+            before = workspace.version(version.database, version.table, end)
+            while before is not None and before.commit != start and _is_own(workspace, records, before):
+                # A failed attempt had written it before.
+                maker = workspace.find_commit(version.database, before.commit)
+                if maker is None or not maker.parents:
+                    break
+                end = maker.parents[0]
+                before = workspace.version(version.database, version.table, end)
+            yield start, before.commit if before is not None else end
+            start = hash_
+    yield start, last
+
+
+def _own_writes(workspace: Workspace, records: RunRecords, version: TableVersion, branch: str) -> list[str]:
+    """The commits by which the run itself wrote a table on a branch, oldest first."""
+    writes = (
         access.commit
         for access in records.run.accesses
         if access.kind == "write"
-        and access.database == version.database
-        and version.table in (access.tables or ())
         and access.branch in (None, branch)
+        and version.table.casefold() in {table.casefold() for table in access.tables or ()}
+        and workspace.database_of(access) == version.database
         and access.commit is not None
-    ]
-    return writes[-1] if writes else None
-
-
-def _counted(session: Session, item: Input, since: str, head: str) -> Input:
-    """The input with the rows by which it has changed, if it has."""
-    content = session.table_hash(item.table, head)
-    if content is not None and content == session.table_hash(item.table, since):
-        return item
-    rows = session.changed_rows(item.table, since, head)
-    notes = ["dropped"] if content is None else []
-    notes += ["primary key changed"] if rows is None else []
-    added, removed, modified = (rows.added, rows.removed, rows.modified) if rows is not None else (None, None, None)
-    if rows is not None and content is not None and not (added or removed or modified):
-        notes.append("only its schema changed")
-    return Input(
-        item.database, item.table, item.branch, item.read, item.now, "stale", added, removed, modified, ", ".join(notes)
     )
+    return list(dict.fromkeys(writes))
+
+
+def _counted(session: Session, item: Input, spans: list[tuple[str, str]]) -> Input:
+    """The input with the rows by which it has changed, if it has."""
+    contents = {hash_: session.table_hash(item.table, hash_) for span in spans for hash_ in span}
+    changed = [(start, end) for start, end in spans if contents[end] is None or contents[start] != contents[end]]
+    if not changed:
+        return item
+    found = [session.changed_rows(item.table, *span) for span in changed]
+    rows = [one for one in found if one is not None]
+    is_told, is_modified = len(rows) == len(found), all(one.modified is not None for one in rows)
+    added = sum(one.added for one in rows) if is_told else None
+    removed = sum(one.removed for one in rows) if is_told else None
+    modified = sum(one.modified or 0 for one in rows) if is_told and is_modified else None
+    notes = ["dropped"] if item.now is None else []
+    notes += [] if is_told else ["primary key changed"]
+    if is_told and item.now is not None and not (added or removed or modified):
+        notes.append("only its schema changed")
+    return replace(item, status="stale", added=added, removed=removed, modified=modified, note=", ".join(notes))

@@ -37,21 +37,22 @@ class Productions:
 
     def tables(self) -> list[tuple[str, str]]:
         """The tables that runs wrote, by database and name."""
-        return sorted(self._writers)
+        return sorted((database, table) for (database, _), (table, _) in self._writers.items())
 
     def of(self, database: str, table: str) -> Production | None:
         """The production of a table; None where no run that wrote it counts."""
-        key = (database, table)
+        key = (database, table.casefold())
         if key not in self._found:
-            commits = self._writers.get(key, [])
-            counting = (self._production(database, table, commit) for commit in commits)
+            name, commits = self._writers.get(key, (table, []))
+            counting = (self._production(database, name, commit) for commit in commits)
             self._found[key] = next((made for made in counting if made is not None), None)
         return self._found[key]
 
     @cached_property
-    def _writers(self) -> dict[tuple[str, str], list[Commit]]:
-        """For every table the last commit of each run that wrote it, newest first."""
+    def _writers(self) -> dict[tuple[str, str], tuple[str, list[Commit]]]:
+        """For every table, in whatever case, its name and the last commit of each run that wrote it, newest first."""
         found: dict[tuple[str, str], dict[str, Commit]] = {}
+        names: dict[tuple[str, str], str] = {}
         for name in self._workspace.names:
             made = [commit for commit in self._workspace.commits(name).values() if commit.run is not None]
             untold = {commit.hash for commit in made if not self._tells(commit)}
@@ -60,8 +61,10 @@ class Productions:
                 run = commit.run
                 if run is not None:
                     for table in {write.table for write in run.writes} | touched.get(commit.hash, set()):
-                        found.setdefault((name, table), {}).setdefault(run.pathspec.run, commit)
-        return {key: list(commits.values()) for key, commits in found.items()}
+                        key = (name, table.casefold())
+                        names.setdefault(key, table)
+                        found.setdefault(key, {}).setdefault(run.pathspec.run, commit)
+        return {key: (names[key], list(commits.values())) for key, commits in found.items()}
 
     @staticmethod
     def _tells(commit: Commit) -> bool:
