@@ -22,6 +22,7 @@ from doltflow.rerun import (
     plan_replay,
     remove_branches,
     unhonoured,
+    written_between,
 )
 from doltflow.rerun import rerun as run_again
 from doltflow.workspace import Workspace, find_run, load_settings, open_workspace, read_run
@@ -40,7 +41,8 @@ class ReplayResult:
         new_run: The run that repeated it; None for a dry run.
         tables: Each table that the recorded run wrote, compared; empty for a dry run.
         unhonoured: The reads that were not served as recorded, one sentence each.
-        reasons: Why tables differ, as far as it is known, one sentence each.
+        reasons: Why tables differ, as far as it is known, one sentence each: it begins with `code`, `environment`,
+            `parameter`, `data` or `not deterministic`.
         log: The file that holds all that the flow printed.
         kept: Whether the branches are still there.
         warnings: What was missing, one sentence each.
@@ -153,9 +155,11 @@ def _replay(
         tables = tuple(_verdicts(workspace, plan))
         if not keep:
             remove_branches(workspace, plan.branches)
-        differs, given, told = any(t.verdict != "identical" for t in tables), _given(explicit), workspace.warnings
-        reasons = _reasons(plan.run, new, code, broken, given) if differs else ()
-        return ReplayResult(plan.run, plan, code, new, tables, broken, reasons, done.log, keep, told, given)
+        given, told = _given(explicit), workspace.warnings
+        different = [table for table in tables if table.verdict != "identical"]
+        reasons = _reasons(plan.run, new, code, broken, given) if different else []
+        reasons += _reasons_of_tables(workspace, plan, different, is_explained=bool(reasons))
+        return ReplayResult(plan.run, plan, code, new, tables, broken, tuple(reasons), done.log, keep, told, given)
 
 
 @contextmanager
@@ -188,22 +192,46 @@ def _verdicts(workspace: Workspace, plan: Plan) -> list[TableVerdict]:
     return found
 
 
+def _reasons_of_tables(
+    workspace: Workspace, plan: Plan, different: list[TableVerdict], *, is_explained: bool
+) -> Iterator[str]:
+    """Who wrote the tables that differ while the recorded run wrote them; what not even that explains."""
+    branches = {branch.database: branch for branch in plan.branches}
+    unexplained = []
+    for table in different:
+        name, others = f"`{table.database}/{table.table}`", []
+        if not _is_replaced(workspace, table) or not (table.added or table.removed or table.modified):
+            others = written_between(workspace, plan.run, branches[table.database], table.table, table.recorded)
+        for commit in others:
+            who = commit.run.pathspec.run if commit.run is not None else commit.author
+            yield f"data: {name} was also written by {who} (commit {commit.hash}) between this run's writes."
+        if not others:
+            unexplained.append(name)
+    if unexplained and not is_explained:
+        names = ", ".join(unexplained)
+        yield f"not deterministic: {names}. Code, environment, parameters and data are the same."
+
+
+def _is_replaced(workspace: Workspace, table: TableVerdict) -> bool:
+    """Whether the recorded run wrote all rows of a table when it last wrote it, so that nobody else's were left."""
+    commit = workspace.find_commit(table.database, table.recorded)
+    writes = commit.run.writes if commit is not None and commit.run is not None else ()
+    modes = [write.mode for write in writes if write.table == table.table]
+    return modes[-1:] == ["replace"]
+
+
 def _reasons(
     recorded: Run, new: Run, code: CodeFound, broken: tuple[str, ...], given: tuple[tuple[str, str], ...]
-) -> tuple[str, ...]:
-    """What is not the same about the two runs."""
-    reasons = [f"The parameter `{name}` was set to {value}." for name, value in given]
-    if code.changed:
-        reasons.append(f"The code differs: {', '.join(code.changed)}.")
-    elif code.changed is None:
-        reasons.append("Whether the code is the same cannot be told: the run has not recorded its source.")
-    for name, before, now in _environment(recorded, new):
-        reasons.append(f"The environment differs: {name} was {before} and is {now}.")
+) -> list[str]:
+    """What is not the same about the two runs, each with what kind of reason it is."""
+    reasons = [f"code: {name} has changed." for name in code.changed or ()]
+    if code.changed is None:
+        reasons.append("code: whether it is the same cannot be told, as the run has not recorded its source.")
+    reasons += [f"environment: {name} was {before} and is {now}." for name, before, now in _environment(recorded, new)]
+    reasons += [f"parameter: `{name}` was set to {value}." for name, value in given]
     if broken:
-        reasons.append("It did not read what the recorded run had read.")
-    if not reasons:
-        reasons.append("Code, environment, parameters and data are the same: the flow is not deterministic.")
-    return tuple(reasons)
+        reasons.append("data: the replay did not read what the recorded run had read.")
+    return reasons
 
 
 def _environment(recorded: Run, new: Run) -> list[tuple[str, str, str]]:

@@ -225,7 +225,7 @@ def test_one_changed_line_differs_in_what_it_touches(world_: Recorded, capsys: p
         "results/grown": ["different", 0, 0, 1, ["to_v"]],
         "results/joined": ["different", 0, 0, 3, ["after_"]],
     }
-    assert data["reasons"] == ["The code differs: replay_flow.py."]
+    assert data["reasons"] == ["code: replay_flow.py has changed."]
     # The rerun's own table beside what others had committed by then.
     joined = sql(world_.results, f"select * from joined as of 'replay/{world_.run.pathspec}' order by id")
     assert joined == [{"id": n, "before_": 1000 + 10 * n, "after_": 20 * n + 1} for n in (1, 2, 3)]
@@ -283,7 +283,7 @@ def test_a_dry_run_makes_nothing(world_: Recorded, capsys: pytest.CaptureFixture
 def test_a_parameter_is_set_on_the_same_data(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     exit_code, data = asked(capsys, world_.run.pathspec, "--set", "the-factor=3")
     assert (exit_code, data["identical"], data["set"], data["unhonoured"]) == (0, False, {"factor": "3"}, [])
-    assert data["reasons"] == ["The parameter `factor` was set to 3."]
+    assert data["reasons"] == ["parameter: `factor` was set to 3."]
     assert tables(data)["numbers/out_a"] == ["different", 0, 0, 3, ["v"]]
     assert tables(data)["results/counts"] == SAME
     tags = json.loads((Path(".metaflow") / data["new_run"] / "_meta" / "_self.json").read_text())["tags"]
@@ -295,12 +295,22 @@ def test_the_other_parameters_stay_as_they_were_whatever_their_type(
 ) -> None:
     typed = world_.world.database("typed")
     Path("held.txt").write_text("held\n")
+    Path("parsed.json").write_text("[1]")
     run = world_.world.run("typed_flow.py", "--names", "p,q", "--flag", "False", "--tree", '{"b": 1.5}')
-    Path("held.txt").unlink()  # What it held is in the run.
+    for name in ("held.txt", "parsed.json"):
+        Path(name).unlink()  # What it held is in the run.
+    # The command line cannot say None.
+    text = (FLOWS / "typed_flow.py").read_text()
+    Path("other_flow.py").write_text(text.replace('"nothing", default=None', '"nothing", default="something"'))
+    exit_code, error = refused(capsys, run.pathspec, "--set", "the-number=3", "--flow-file", "other_flow.py")
+    assert (exit_code, error["code"]) == (3, "not-replayable")
+    assert error["message"].startswith("The run had no value for the parameter `nothing`, which cannot be left out")
+    assert sql(typed, "select name from dolt_branches") == [{"name": "main"}]
+
     exit_code, data = asked(capsys, run.pathspec, "--set", "the-number=3", "--branch", "mine")
     assert (exit_code, tables(data)) == (0, {"typed/told": ["different", 0, 0, 1, ["number"]]})
     (row,) = sql(typed, "select number, told from told as of 'mine'")
-    values = [0.1, "a\nb 'c'", None, {"b": 1.5}, ["p", "q"], "held\n", False, 1]
+    values = [0.1, "a\nb 'c'", None, {"b": 1.5}, ["p", "q"], "held\n", [1], False, 1]
     assert (row["number"], json.loads(row["told"])) == (3, values)
 
 
@@ -319,6 +329,26 @@ def test_the_flow_has_other_parameters(
     assert (exit_code, error["code"]) == (3, "not-replayable")
     assert words in error["message"]
     assert replays(*world_.databases) == []
+
+
+def test_who_else_wrote_a_table_is_told_and_what_is_not_deterministic(
+    world_: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = world_.world.database("shared")
+    others = "insert into t values (77, 7); call dolt_commit('-Am', 'By others', '--author', 'Ben <b@x>')"
+    Path("others").write_text(others)
+    run = world_.world.run("shared_flow.py")
+    (other,) = sql(shared, "select commit_hash from dolt_log where committer = 'Ben'")
+    exit_code, data = asked(capsys, run.pathspec, "--discard")
+    assert (exit_code, data["unhonoured"]) == (1, [])
+    assert tables(data) == {
+        "shared/drawn": ["different", 0, 0, 1, ["v"]],
+        "shared/t": ["different", 0, 1, 0, []],
+    }
+    assert data["reasons"] == [
+        f"data: `shared/t` was also written by Ben (commit {other['commit_hash']}) between this run's writes.",
+        "not deterministic: `shared/drawn`. Code, environment, parameters and data are the same.",
+    ]
 
 
 # The log

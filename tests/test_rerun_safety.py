@@ -211,3 +211,27 @@ class TestEnds:
         wait_for(lambda: not any(is_served(folder) for folder in here.databases), "the end of the servers")
         check_listed(here, kind, capsys)
         check_again(here, kind, capsys)
+
+
+def test_a_run_that_still_runs_is_not_repeated(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in watched.world.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(watched.world.folder)
+    (watched.world.folder / "pid").unlink(missing_ok=True)
+    process = watched.world.start(str(watched.world.folder / "watched_flow.py"), WATCHED="waits")
+    try:
+        watched.step_pid()
+        run = (watched.world.folder / "run_id").read_text()
+        assert main(["replay", f"WatchedFlow/{run}", "--output", "json"]) == 3
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert error == {
+            "code": "not-replayable",
+            "message": f"`WatchedFlow/{run}` is still running.",
+            "hint": "Replay it when it has ended.",
+        }
+        assert made(watched) == []
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate()

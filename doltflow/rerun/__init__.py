@@ -3,7 +3,7 @@
 from doltflow.rerun.code import CodeChoice, CodeFound, find_code
 from doltflow.rerun.parameters import check_parameters
 from doltflow.rerun.plan import Plan, PlannedBranch, plan_replay
-from doltflow.rerun.proof import unhonoured
+from doltflow.rerun.proof import unhonoured, written_between
 from doltflow.rerun.run import Explicit, Rerun, made_branches, remove_branches, rerun
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "remove_branches",
     "rerun",
     "unhonoured",
+    "written_between",
 ]

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from doltflow.errors import NotReplayableError, UsageError, nearest
 from doltflow.model.run import Run
 from doltflow.rerun.code import CodeFound
 from doltflow.rerun.run import Explicit
-from doltflow.sources.metaflow.parameters import declared
+from doltflow.sources.metaflow.parameters import declared, run_arguments
 
 
 def check_parameters(run: Run, code: CodeFound, settings: Sequence[str], python: str, folder: Path) -> Explicit | None:
@@ -22,7 +23,7 @@ def check_parameters(run: Run, code: CodeFound, settings: Sequence[str], python:
 
     Raises:
         UsageError: A setting is none, or names no parameter of the flow.
-        NotReplayableError: The flow has lost or gained a parameter since.
+        NotReplayableError: The flow has lost or gained a parameter since, or a recorded value cannot be given again.
         FlowFileError: The flow's file cannot be loaded.
     """
     for setting in settings:
@@ -49,4 +50,7 @@ def check_parameters(run: Run, code: CodeFound, settings: Sequence[str], python:
         if name not in names:
             raise UsageError(f"The flow of `{run.pathspec}` has no parameter `{name}`.", nearest(name, names))
         given[names[name]] = value
+    with TemporaryDirectory(prefix="doltflow-values-") as temporary:
+        # What cannot be given is told now, and not when branches are there.
+        run_arguments(found, run.parameters, given, [], Path(temporary))
     return Explicit(found, run.parameters, given)

@@ -1,12 +1,15 @@
-"""Whether a replay read what the recorded run had read."""
+"""Whether a replay read what the recorded run had read, and who else wrote where the recorded run wrote."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from doltflow.model.access import Access
+from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.pins import ForeachPath, Pins
 from doltflow.model.run import Run
+from doltflow.rerun.plan import PlannedBranch
+from doltflow.workspace import Workspace
 
 _Read = tuple[str, ForeachPath, str, str, tuple[str, ...]]
 
@@ -34,6 +37,32 @@ def unhonoured(pins: Pins, recorded: Run, new: Run, steps: Iterable[str] | None 
         if read in expected and (step, path, database, key) not in own and seen != commits[read]:
             served, wanted = (", ".join(sorted(hashes)) for hashes in (seen, commits[read]))
             yield f"{_named(new, read)} was served from {served}, not from {wanted}."
+
+
+def written_between(workspace: Workspace, run: Run, branch: PlannedBranch, table: str, last: str) -> list[Commit]:
+    """The commits of others that changed a table after the recorded run had begun to write, oldest first.
+
+    Args:
+        workspace: Where the database is.
+        run: The recorded run.
+        branch: The replay's branch of the database, which starts where the run began.
+        table: The table.
+        last: Full hash of the commit that left the table as the run left it.
+    """
+    session = workspace.session(branch.database)
+    found: list[Commit] = []
+    after = session.table_hash(table, last)
+    while last != branch.commit:
+        commit = workspace.find_commit(branch.database, last)
+        if commit is None or not commit.parents:
+            return []  # The branch was made anew meanwhile, and what was between cannot be told.
+        last = commit.parents[0]
+        before = session.table_hash(table, last)
+        is_own = commit.run is not None and commit.run.pathspec.run == run.pathspec
+        if before != after and not is_own:
+            found.insert(0, commit)
+        after = before
+    return found
 
 
 def _reads(run: Run, steps: set[str] | None) -> list[_Read]:

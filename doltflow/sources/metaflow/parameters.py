@@ -32,7 +32,10 @@ for variable, p in extract_flow_class_from_file(sys.argv[1])._get_parameters():
     elif isinstance(p.kwargs.get("type"), JSONTypeClass):
         kind = "json"
     plain = bool(p.kwargs.get("plain"))
-    found.append([variable, p.name, kind, getattr(p, "separator", None), plain])
+    default = p.kwargs.get("default")
+    is_none = default is None or (kind != "file" and callable(getattr(default, "fun", None)))
+    unset = is_none and not p.kwargs.get("required")
+    found.append([variable, p.name, kind, getattr(p, "separator", None), plain, unset])
 print({_MARK!r} + json.dumps(found))
 """
 
@@ -47,6 +50,7 @@ class Declared:
         kind: `json` for a JSONType, `file` for an IncludeFile, `config` for a Config.
         separator: What parts its values, where it takes several.
         is_plain: Whether a config is taken as it is.
+        is_none_unset: Whether it may be None where it is not given: it has no default, or a function for one.
     """
 
     variable: str
@@ -54,6 +58,7 @@ class Declared:
     kind: Literal["value", "json", "file", "config"] = "value"
     separator: str | None = None
     is_plain: bool = False
+    is_none_unset: bool = True
 
 
 def declared(script: Path, python: str, folder: Path) -> tuple[Declared, ...]:
@@ -95,7 +100,13 @@ def run_arguments(
     configs: dict[str, list[Any]] = {}
     for parameter in parameters:
         if parameter.variable not in given and values.get(parameter.variable) is None:
-            continue  # The command line has no way to say None.
+            if not parameter.is_none_unset:  # The command line has no way to say None.
+                raise NotReplayableError(
+                    f"The run had no value for the parameter `{parameter.name}`, which cannot be left out by now: it "
+                    "has a default or is required.",
+                    f"Give it one: `--set {parameter.name}=VALUE`.",
+                )
+            continue
         if parameter.kind == "config":
             value = _config(parameter, values, given)
             configs[parameter.name] = [value, parameter.is_plain]
