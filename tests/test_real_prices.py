@@ -6,25 +6,32 @@ The prices are not part of the project: `DOLTFLOW_CHARGEMASTER` names their fold
 
 import csv
 import gzip
+import json
 import os
 import shutil
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import doltflow
 from doltflow import DoltConfig, DoltDT
+from doltflow.cli import main
 from doltflow.demo import FLOWS
 from tests.conftest import dolt, footprint, head, make_database, run_flow
 
 FOLDER = Path(os.environ.get("DOLTFLOW_CHARGEMASTER") or Path(__file__).parents[2] / "shared/data/chargemaster")
 MONTHS = {"January": 17, "February": 34, "March": 51}
+TABLES = {
+    "HospitalPriceStateMedians": "state_procedure_medians",
+    "HospitalProcedurePriceVarianceByState": "variance_by_procedure",
+}
 
 
 @pytest.mark.long
-def test_real_prices() -> None:
+def test_real_prices(capsys: pytest.CaptureFixture[str]) -> None:
     if not FOLDER.is_dir():
         pytest.skip(f"the real prices are not at {FOLDER}: set DOLTFLOW_CHARGEMASTER to run this test")
     work = Path.cwd()
@@ -62,6 +69,41 @@ def test_real_prices() -> None:
         ("hospitals", head(source)),
     }
     assert footprint(source) == before
+    _replays_are_identical(capsys)
+    _backtest_is_what_pandas_makes_of_january(prices, hospitals, source, capsys)
+
+
+def _replays_are_identical(capsys: pytest.CaptureFixture[str]) -> None:
+    for flow, table in TABLES.items():
+        data = _asked(capsys, "replay", f"{flow}/latest", "--discard")
+        assert (data["identical"], data["unhonoured"], data["reasons"]) == (True, [], [])
+        assert [(item["table"], item["verdict"]) for item in data["tables"]] == [(table, "identical")]
+
+
+def _backtest_is_what_pandas_makes_of_january(
+    prices: pd.DataFrame, hospitals: pd.DataFrame, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    january = head(source, "main~2")
+    known = set(sorted(hospitals["npi_number"])[: MONTHS["January"]])
+    medians, variances = _by_pandas(*(part[part["npi_number"].isin(known)] for part in (prices, hospitals)))
+    data = _asked(capsys, "backtest", "--commit", january, "--run")
+    assert [run["flow"] for run in data["runs"]] == list(TABLES)
+    assert [table["table"] for table in data["tables"]] == list(TABLES.values())
+    whole = _by_pandas(prices, hospitals)
+    for table, then, now in zip(data["tables"], (medians, variances), whole, strict=True):
+        assert (table["backtest"]["rows"], table["production"]["rows"]) == (len(then), len(now))
+        assert (table["verdict"], table["added"]) == ("different", len(then.index.difference(now.index)))
+        assert table["removed"] == len(now.index.difference(then.index))
+        (column,) = table["columns"]
+        assert column["mean_backtest"] == pytest.approx(then.mean())
+        assert column["mean_production"] == pytest.approx(now.mean())
+
+
+def _asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """The data that a command answers."""
+    capsys.readouterr()
+    assert main([*arguments, "--output", "json"]) == 0
+    return dict(json.loads(capsys.readouterr().out)["data"])
 
 
 def _read(name: str) -> pd.DataFrame:
