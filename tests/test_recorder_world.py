@@ -10,6 +10,8 @@ from pathlib import Path
 from conftest import FLOWS, dolt, footprint, head
 from flows.harness import commits, is_loading, is_served, left_running, rows, trailers, wait_for, world
 
+from doltflow.model.pins import DatabasePin, Pins
+
 
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
@@ -44,6 +46,9 @@ def test_authors_and_code(tmp_path: Path) -> None:
         for name, value in (("user.name", "Zoë Ångström"), ("user.email", "zoe@example.com")):
             dolt(nobodys, "config", "--global", "--add", name, value)
         tags = ["--tag", "nightly", "--tag", "doltflow:replay-of=AuthorFlow/7"]
+        to_main = tuple(DatabasePin(folder.name, str(folder), "main") for folder in (own, nobodys))
+        (here.folder / "pins.json").write_text(Pins("replay", "AuthorFlow/7", to_main).encode())
+        here.environment["DOLTFLOW_PINS"] = "pins.json"
         assert run(*tags) == {"git_commit": git(here.folder, "rev-parse", "HEAD").strip(), "git_dirty": False}
         assert trailers(commits(own)[0]["message"])[-1] == ("Rerun-Of", {"pathspec": "AuthorFlow/7", "kind": "replay"})
         assert (here.folder / ".git" / "index").read_bytes() == index

@@ -42,8 +42,7 @@ class Place:
         self._find_task = find_task
         self._sessions: Sessions | None = None
         self._pin: Pin | None = None
-        pins = current_pins()
-        self._rerun = Rerun(pins, find_task) if pins is not None else None
+        self._obeyed: Rerun | None = None
 
     @property
     def is_open(self) -> bool:
@@ -70,16 +69,27 @@ class Place:
         """
         if self.config is None:
             raise UsageError("This DoltDT reads from an earlier run and has no database of its own.", "Give `config=`.")
-        if self._is_rerun():
+        if self._rerun is not None:
             name = Path(self.config.database).expanduser().resolve().name
-            found = self._rerun.database(name) if self._rerun is not None else None
+            found = self._rerun.database(name, self.config.database)
             if found is not None:
                 return found
         return Database.at(self.config.database)
 
-    def _is_rerun(self) -> bool:
-        """Whether the pins hold: they are a step's, and not of what else its process may do."""
-        return self._rerun is not None and self._find_task() is not None
+    @property
+    def _rerun(self) -> Rerun | None:
+        """What the pins of a rerun say. They are a step's, and not of what else its process may do.
+
+        Raises:
+            RecordError, UnpinnedError: The step belongs to a rerun, and its pins are not here.
+        """
+        task = self._find_task()
+        if task is None:
+            return None
+        if self._obeyed is None:
+            pins = current_pins(task)
+            self._obeyed = Rerun(pins, self._find_task) if pins is not None else None
+        return self._obeyed
 
     def database_of(self, access: Access, config: DatabaseConfig) -> Database:
         """The database that an access of an earlier run went to: where that run had it, else one of that name here.
@@ -111,7 +121,7 @@ class Place:
         """The pin of the configuration's database, made at the first question and kept."""
         if self._pin is None:
             config = self.config or DoltConfig(str(session.database.folder))
-            sent = self._rerun.pin(session) if self._rerun is not None and self._is_rerun() else None
+            sent = self._rerun.pin(session) if self._rerun is not None else None
             self._pin = self._own_pin(session, config) if sent is None else self._sent(session, sent)
         return self._pin
 
@@ -135,20 +145,20 @@ class Place:
         Raises:
             UnpinnedError: A rerun may not write this database.
         """
-        if self._rerun is not None and self._is_rerun():
+        if self._rerun is not None:
             return self._rerun.branch(session)
         return self.pin(session).branch or session.default_branch()
 
     def recorded(self, session: Session, key: str) -> str | None:
         """In a replay the commit at which a read of the configuration's database is to be served, where one was."""
-        if self._rerun is None or not self._is_rerun():
+        if self._rerun is None:
             return None
         sent, pin = self._rerun.pin(session), self.pin(session)
         return self._rerun.read(session, key, pin.commit if sent is not None and sent.branch is not None else None)
 
     def recorded_ends(self, session: Session, table: str) -> tuple[str, str] | None:
         """In a replay the commits between which a `diff` of a table is to be served, where one was recorded."""
-        if self._rerun is None or not self._is_rerun():
+        if self._rerun is None:
             return None
         sent, head = self._rerun.pin(session), None
         if sent is not None and sent.branch is not None:
@@ -158,7 +168,7 @@ class Place:
 
     def moved(self, session: Session, branch: str) -> str:
         """The commit that a branch stands for: in a rerun the configuration's own is where the pins send it."""
-        if self._rerun is not None and self._is_rerun() and self._rerun.pin(session) is not None:
+        if self._rerun is not None and self._rerun.pin(session) is not None:
             config = self.config or DoltConfig(str(session.database.folder))
             if branch == (config.branch or session.default_branch()):
                 return self.pin(session).commit

@@ -1,41 +1,46 @@
 """A step in a rerun: what it reads and writes is sent where the pins say, without a change to the flow's code."""
 
-import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from doltflow.errors import RecordError, UnpinnedError
+from doltflow.errors import DatabaseNotFoundError, RecordError, UnpinnedError
 from doltflow.model.pins import DatabasePin, Pins, ReadPin
-from doltflow.sources.dolt import Database, Session
+from doltflow.sources.dolt import Database, Session, is_database
+from doltflow.sources.metaflow.carried import pins_text
 from doltflow.sources.metaflow.code import foreach_path
-from doltflow.sources.metaflow.running import FindTask
-
-VARIABLE = "DOLTFLOW_PINS"
-"""Names the file of the pins, in the environment of a rerun's steps."""
+from doltflow.sources.metaflow.running import FindTask, RunningTask
 
 _T = TypeVar("_T")
 _served: dict[tuple[str, str], int] = {}
 """How often this task has read a database under a key: the same key may be read again later, at another commit."""
 
 
-def current_pins() -> Pins | None:
-    """The pins of the rerun that this process is part of; None where it is part of none.
+def current_pins(task: RunningTask) -> Pins | None:
+    """The pins of the rerun that a task is part of; None where it is part of none.
 
     Raises:
         RecordError: They cannot be read. The step must not go on as if there were none.
+        UnpinnedError: The run is tagged as a rerun, and there are none.
     """
-    path = os.environ.get(VARIABLE)
-    return _read(path) if path else None
+    try:
+        text = pins_text()
+    except OSError as error:
+        raise RecordError(f"The pins of this rerun cannot be read: {error}.") from error
+    if text is not None:
+        return _decoded(text)
+    if task.rerun_of is not None:
+        kind, of = task.rerun_of["kind"], task.rerun_of["pathspec"]
+        raise UnpinnedError(
+            f"{task.pathspec} is tagged as a {kind} of {of}, and has no pins that say what to read and where to write.",
+            f"`doltflow {kind}` gives them. A run of its own must not have the tag `doltflow:{kind}-of=`.",
+        )
+    return None
 
 
 @cache
-def _read(path: str) -> Pins:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecordError(f"The pins of this rerun cannot be read: {error}.") from error
+def _decoded(text: str) -> Pins:
     return Pins.decode(text)
 
 
@@ -47,10 +52,28 @@ class Rerun:
         self._find_task = find_task
         self._composed: dict[tuple[str, tuple[str, ...]], str] = {}
 
-    def database(self, name: str) -> Database | None:
-        """A database as the rerun has it; None where the pins do not know it."""
+    def database(self, name: str, configured: str) -> Database | None:
+        """A database as the rerun has it; None where the pins do not know it.
+
+        Args:
+            name: Its name.
+            configured: The folder that the step's configuration names. A step on another machine has the database
+                there, as a shared folder or a clone, and not where the machine has it that began the rerun.
+
+        Raises:
+            DatabaseNotFoundError: It is in neither place.
+        """
         pin = self._pins.database(name)
-        return Database.at(pin.folder) if pin is not None else None
+        if pin is None:
+            return None
+        for folder in (Path(pin.folder), Path(configured).expanduser()):
+            if is_database(folder):
+                return Database.at(folder)
+        raise DatabaseNotFoundError(
+            f"The database `{name}` of this {self._pins.kind} of {self._pins.of} is neither in {pin.folder} nor in "
+            f"{configured}.",
+            "A step on another machine needs it there too, where its configuration says.",
+        )
 
     def branch(self, session: Session) -> str:
         """The branch that the database's writes go to.

@@ -15,11 +15,11 @@ from doltflow.model.pins import Pins
 from doltflow.rerun.code import CodeFound
 from doltflow.rerun.plan import PlannedBranch
 from doltflow.sources.dolt.made import MadeBranch, forget_made, made_in, note_made
+from doltflow.sources.metaflow.carried import VARIABLE, decorator, may_leave
 from doltflow.sources.metaflow.launch import Launch, launch, resume_arguments
 from doltflow.sources.metaflow.parameters import Declared, run_arguments
 from doltflow.workspace import Workspace
 
-PINS_VARIABLE = "DOLTFLOW_PINS"
 Tell = Callable[[str], None]
 
 
@@ -150,7 +150,9 @@ def rerun(
         else:
             tags += [f"doltflow:set={name}" for name in sorted(explicit.given)]
             arguments = run_arguments(explicit.declared, explicit.values, explicit.given, tags, Path(temporary))
-        variables = {PINS_VARIABLE: str(file), **_user(user)}
+        if (key := _kept(workspace, origin, pins, code)) is not None:
+            arguments = (*arguments, "--with", decorator(key))
+        variables = {VARIABLE: str(file), **_user(user)}
         asked = Launch(code.script, arguments, python, folder, store, variables)
         if log_line is not None:
             done = launch(asked, log, lambda name, what: None, log_line, started)
@@ -160,6 +162,15 @@ def rerun(
         which = f"The {pins.kind} of {origin.run}" + (f", {done.run.run}," if done.run is not None else "")
         raise RerunFailedError(f"{which} failed: {_last_words(log)}", f"Its log is {log}.")
     return Rerun(done.run, log)
+
+
+def _kept(workspace: Workspace, origin: Pathspec, pins: Pins, code: CodeFound) -> str | None:
+    """The key of the pins in Metaflow's datastore, where a step may run on a machine that sees nothing of this one."""
+    if workspace.store is None:
+        return None
+    if code.changed == () and not may_leave(workspace.store.read(origin).graph):
+        return None
+    return workspace.store.keep(origin, pins.encode().encode("utf-8"))
 
 
 def _user(recorded: str | None) -> dict[str, str]:
