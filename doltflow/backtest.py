@@ -65,6 +65,7 @@ def backtest(
     dry_run: bool = False,
     folder: Path | None = None,
     tell: Tell = lambda line: None,
+    log_line: Tell | None = None,
 ) -> BacktestResult:
     """Makes the branches on which the flows downstream of an input run on an earlier commit of it, and runs them.
 
@@ -84,6 +85,7 @@ def backtest(
         dry_run: Only tells what would be done.
         folder: Where to look for databases and for Metaflow's store, and to run the flows; the current one without it.
         tell: Called with a line for each branch, and each step that begins or ends.
+        log_line: Called with each line that the flows print.
 
     Raises:
         UsageError, RefNotFoundError, AmbiguousDatabaseError, TableNotFoundError, NotReplayableError, FlowFileError,
@@ -113,7 +115,7 @@ def backtest(
             return BacktestResult(plan, dry_run, changed, given, (), (), commands, workspace.warnings)
         for made in plan.branches:
             tell(f"{made.database}: branch {made.branch} at {made.commit}")
-        runs = _run(workspace, plan, prepared, done, command, tell)
+        runs = _run(workspace, plan, prepared, done, command, tell, log_line)
         compared = tuple(
             compare_with_production(workspace.session(one.database), one.table, one.production, (one.run, one.commit))
             for one in outcomes(workspace, plan, runs)
@@ -181,10 +183,11 @@ def _run(
     done: dict[str, str],
     command: str,
     tell: Tell,
+    log_line: Tell | None,
 ) -> tuple[BacktestRun, ...]:
     go_on = f"Go on with `{command} --resume`, or remove it with `doltflow backtest --remove {quote(plan.branch)}`."
     try:
-        return run_here(carry_out(workspace, plan, prepared, done, tell))
+        return run_here(carry_out(workspace, plan, prepared, done, tell, log_line))
     except RerunFailedError as error:
         stays = f"The branch `{plan.branch}` stays. {go_on}"
         raise RerunFailedError(error.message, f"{error.hint} {stays}".strip()) from error
@@ -217,7 +220,7 @@ def remove_made(
     """Removes the branches of a name that doltflow made, with all that only they lead to.
 
     Args:
-        name: The name.
+        name: The name; with `*` in it, which no branch has, all that fit, such as `backtest/*`.
         database: Only of this database, by name or path.
         folder: Where to look for databases; the current folder without it.
         confirm: Asked before anything is removed; nothing is where it says no.

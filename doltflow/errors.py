@@ -192,6 +192,12 @@ class RerunFailedError(DoltflowError):
     code = "rerun-failed"
 
 
+class NotTurningError(DoltflowError):
+    """A predicate is the same at both ends of a bisection."""
+
+    code = "not-turning"
+
+
 class StoreNotFoundError(DoltflowError):
     """Metaflow's store is not there or cannot be read."""
 

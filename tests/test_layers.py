@@ -16,6 +16,8 @@ import doltflow
 PACKAGE = Path(doltflow.__file__).parent
 OPERATIONS = {
     "backtest",
+    "bisect",
+    "sweep",
     "audit",
     "replay",
     "cat",

@@ -31,7 +31,7 @@ def backtest_data(result: "BacktestResult") -> dict[str, Any]:
     """`inputs`, `branches`, `flows`, `runs`, `tables`, `commands`, `dry_run` and `warnings`."""
     plan, changed, given = result.plan, dict(result.changed), dict(result.given)
     return {
-        "inputs": [_fields(item) for item in plan.inputs],
+        "inputs": [fields(item) for item in plan.inputs],
         "branches": [
             {"database": branch.database, "branch": branch.branch, "commit": branch.commit} for branch in plan.branches
         ],
@@ -50,30 +50,32 @@ def backtest_data(result: "BacktestResult") -> dict[str, Any]:
             }
             for flow in plan.flows
         ],
-        "runs": [_fields(run) | {"log": str(run.log) if run.log is not None else None} for run in result.runs],
-        "tables": [_table_data(table) for table in result.tables],
+        "runs": [fields(run) | {"log": str(run.log) if run.log is not None else None} for run in result.runs],
+        "tables": [table_data(table) for table in result.tables],
         "commands": list(result.commands),
         "dry_run": result.is_dry,
         "warnings": list(result.warnings),
     }
 
 
-def _table_data(table: "BacktestTable") -> dict[str, Any]:
+def table_data(table: "BacktestTable") -> dict[str, Any]:
+    """A table, of production and of the backtest, and how the two differ."""
     verdict = table.verdict
     return {
         "database": table.database,
         "table": table.table,
-        "production": _fields(table.production) if table.production is not None else None,
-        "backtest": _fields(table.backtest),
+        "production": fields(table.production) if table.production is not None else None,
+        "backtest": fields(table.backtest),
         "verdict": verdict.verdict if verdict is not None else None,
         "added": verdict.added if verdict is not None else None,
         "removed": verdict.removed if verdict is not None else None,
         "modified": verdict.modified if verdict is not None else None,
-        "columns": [_fields(column) | {"change": column.change} for column in table.columns],
+        "columns": [fields(column) | {"change": column.change} for column in table.columns],
     }
 
 
-def _fields(record: Any) -> dict[str, Any]:
+def fields(record: Any) -> dict[str, Any]:
+    """A record by the names of its fields."""
     return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
@@ -123,11 +125,12 @@ def _given(result: "BacktestResult", flow: str) -> str:
 
 def _table(table: "BacktestTable") -> Iterator[RenderableType]:
     name = f"{safe(table.database)}/{safe(table.table)}"
-    yield from indented(f"{name}: {_rows(table)}")
-    yield from indented(_difference(table), *map(_column, table.columns), columns=4)
+    yield from indented(f"{name}: {rows_said(table)}")
+    yield from indented(difference_said(table), *map(column_said, table.columns), columns=4)
 
 
-def _rows(table: "BacktestTable") -> str:
+def rows_said(table: "BacktestTable") -> str:
+    """`20 rows against 30`."""
     if table.backtest.run is None:
         return "was not written"
     now = count(table.backtest.rows or 0, "row")
@@ -136,7 +139,8 @@ def _rows(table: "BacktestTable") -> str:
     return f"{now} against {table.production.rows:,}"
 
 
-def _difference(table: "BacktestTable") -> str:
+def difference_said(table: "BacktestTable") -> str:
+    """`identical`, or `2 rows added, 1 row removed`; empty where there is nothing to compare."""
     verdict = table.verdict
     if verdict is None or verdict.verdict == "missing" or table.backtest.run is None:
         return ""
@@ -146,7 +150,7 @@ def _difference(table: "BacktestTable") -> str:
     return ", ".join(f"{count(number, 'row')} {verb}" for number, verb in amounts if number)
 
 
-def _column(column: "ColumnFigures") -> str:
+def column_said(column: "ColumnFigures") -> str:
     """`price: mean 10.5 against 11 (-4.5 %), 200 values against 201`."""
     before, now = _figure(column.mean_production), _figure(column.mean_backtest)
     change = f" ({column.change:+.1%})" if column.change is not None else ""
@@ -169,7 +173,7 @@ def list_answer(
 
 
 def _listed(item: "ListedBranch") -> dict[str, Any]:
-    return {"database": item.database, "head": item.head, **_fields(item.made)}
+    return {"database": item.database, "head": item.head, **fields(item.made)}
 
 
 def _listed_text(item: "ListedBranch", *, removed: bool) -> Iterator[RenderableType]:
@@ -187,5 +191,7 @@ def _listed_text(item: "ListedBranch", *, removed: bool) -> Iterator[RenderableT
 
 def removal_question(branches: Sequence["ListedBranch"]) -> str:
     """What is asked before branches are removed."""
-    where = ", ".join(safe(item.database) for item in branches)
-    return f"Remove the branch {safe(branches[0].made.branch)} of {where}, with all that was written to it?"
+    names = list(dict.fromkeys(safe(item.made.branch) for item in branches))
+    where = ", ".join(dict.fromkeys(safe(item.database) for item in branches))
+    what = f"branch {names[0]}" if len(names) == 1 else f"branches {', '.join(names)}"
+    return f"Remove the {what} of {where}, with all that was written to {'it' if len(names) == 1 else 'them'}?"

@@ -18,12 +18,15 @@ from doltflow.model.run import Run
 from doltflow.rerun.backtest import BacktestPlan, PlannedFlow
 from doltflow.rerun.code import CodeChoice, CodeFound, find_code
 from doltflow.rerun.pipeline import Key
+from doltflow.rerun.plan import PlannedBranch
 from doltflow.rerun.run import Explicit, Rerun, rerun
 from doltflow.rerun.setting import explicit_parameters
 from doltflow.workspace import Workspace, find_run, read_run
 
 Tell = Callable[[str], None]
-Job = Callable[[], Rerun]
+Started = Callable[[Callable[[], None]], None]
+"""Is told, once a flow runs, what ends it."""
+Job = Callable[[Started], Rerun]
 """Runs one flow; speaks to no database and to no store itself, so that any thread may call it."""
 
 
@@ -138,7 +141,14 @@ def check_reads(workspace: Workspace, plan: BacktestPlan, *, is_run: bool) -> No
 
 
 def carry_out(
-    workspace: Workspace, plan: BacktestPlan, prepared: Mapping[str, Prepared], done: Mapping[str, str], tell: Tell
+    workspace: Workspace,
+    plan: BacktestPlan,
+    prepared: Mapping[str, Prepared],
+    done: Mapping[str, str],
+    tell: Tell,
+    log_line: Tell | None = None,
+    *,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> Generator[Job, Rerun, tuple[BacktestRun, ...]]:
     """Runs the flows of a plan in order, those left out that were done before.
 
@@ -149,17 +159,23 @@ def carry_out(
         workspace: With the databases and the store.
         plan: The plan; its branches are there.
         prepared: What each flow is run with.
-        done: Production's runs that were repeated before, each with the run that did.
+        done: Production's runs that were repeated before on these branches, each with the run that did.
         tell: Called with a line for each step that begins or ends.
+        log_line: Called with each line that the flows print.
+        elsewhere: Production's runs for which a run stands that did the same elsewhere.
 
     Raises:
         RerunFailedError: A flow failed, or did not read what it was to.
     """
     runs = []
     for flow in plan.flows:
+        same = (elsewhere or {}).get(flow.run.pathspec)
+        if same is not None:
+            runs.append(BacktestRun(flow.run.flow, same, flow.run.pathspec, False, None))
+            continue
         again, log = done.get(flow.run.pathspec), None
         if again is None:
-            new = yield _job(workspace, flow, prepared[flow.run.flow], tell)
+            new = yield _job(workspace, flow, prepared[flow.run.flow], tell, log_line)
             again, log = new.run.run, new.log
             workspace.refresh()
         else:
@@ -174,19 +190,19 @@ def run_here(steps: Generator[Job, Rerun, tuple[BacktestRun, ...]]) -> tuple[Bac
     try:
         job = next(steps)
         while True:
-            job = steps.send(job())
+            job = steps.send(job(lambda end: None))
     except StopIteration as end:
         found: tuple[BacktestRun, ...] = end.value
         return found
 
 
-def _job(workspace: Workspace, flow: PlannedFlow, prepared: Prepared, tell: Tell) -> Job:
+def _job(workspace: Workspace, flow: PlannedFlow, prepared: Prepared, tell: Tell, log_line: Tell | None) -> Job:
     origin = find_run(workspace, flow.run.pathspec)
     step = workspace.store.first_step(origin) if workspace.store is not None else "start"
-    return lambda: rerun(
+    return lambda started: rerun(
         workspace, origin, flow.pins, prepared.code,
         step=step, python=sys.executable, folder=workspace.place, user=flow.run.user, tell=tell,
-        explicit=prepared.explicit,
+        explicit=prepared.explicit, log_line=log_line, started=started,
     )  # fmt: skip
 
 
@@ -234,15 +250,20 @@ def outcomes(
         runs: The runs of its flows.
         places: Commits that have tables which are not on the plan's branches.
     """
-    branches = {branch.database: branch.branch for branch in plan.branches}
+    branches = {branch.database: branch for branch in plan.branches}
     makers = _written(workspace, [run.run for run in runs])
     for database, table in dict.fromkeys(key for flow in plan.flows for key in flow.writes):
         same = (p for p in plan.productions if (p.database, p.table) == (database, table))
         production = next(((p.records.run.pathspec, p.commit.hash) for p in same), None)
-        at = (places or {}).get((database, table)) or workspace.session(database).branch_head(branches[database])
+        at = (places or {}).get((database, table)) or _head(workspace, branches[database])
         maker = makers.get((database, table))
         version = workspace.version(database, table, at) if maker is not None else None
         yield Outcome(database, table, production, maker, version.commit if version is not None else at)
+
+
+def _head(workspace: Workspace, branch: PlannedBranch) -> str:
+    """Where a branch is; where it would begin if it is not there."""
+    return workspace.session(branch.database).branches().get(branch.branch, branch.commit)
 
 
 def _written(workspace: Workspace, runs: Sequence[str]) -> dict[Key, str]:

@@ -42,7 +42,7 @@ def find_inputs(
     """
     if commit is not None:
         found = _holder(workspace, commit)
-        _check_input(workspace, found.database, read, written)
+        check_input(workspace, found.database, read, written)
         return (found,)
     if moment is None:
         raise UsageError("A backtest needs `--commit`, or `--as-of`.", "`doltflow log TABLE` lists commits.")
@@ -54,7 +54,7 @@ def find_inputs(
         )
     inputs = []
     for name in names:
-        _check_input(workspace, name, read, written)
+        check_input(workspace, name, read, written)
         inputs.append(Input(name, commit_then(workspace.session(name), read.get(name), moment)))
     return tuple(inputs)
 
@@ -85,7 +85,12 @@ def _holder(workspace: Workspace, commit: str) -> Input:
     return found[0]
 
 
-def _check_input(workspace: Workspace, name: str, read: Mapping[str, str | None], written: set[str]) -> None:
+def check_input(workspace: Workspace, name: str, read: Mapping[str, str | None], written: set[str]) -> None:
+    """Makes sure that a database is not one that runs only write.
+
+    Raises:
+        NotReplayableError: It is.
+    """
     if name in written and name not in read:
         others = ", ".join(f"`{other}`" for other in sorted(set(read) & set(workspace.names)))
         raise NotReplayableError(

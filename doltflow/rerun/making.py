@@ -1,5 +1,6 @@
 """The branches of a backtest: made, gone on with, listed, and removed; never one that doltflow did not make."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,23 +98,25 @@ def make_branches(workspace: Workspace, plan: BacktestPlan, branches: Sequence[P
 
 
 def branches_to_remove(workspace: Workspace, name: str) -> list[ListedBranch]:
-    """The branches of a name that doltflow made.
+    """The branches of a name that doltflow made; of all names that fit where it has a `*`, which no branch has.
 
     Raises:
         RefNotFoundError: There is none.
         NotReplayableError: One is checked out.
     """
     listed = listed_branches(workspace)
-    found = [item for item in listed if item.made.branch == name]
+    pattern = re.compile(".*".join(map(re.escape, name.split("*"))))
+    found = [item for item in listed if pattern.fullmatch(item.made.branch)]
     if not found:
         holders = [d for d in databases_asked(workspace) if name in workspace.session(d).branches()]
         where = f" `{holders[0]}` has a branch of that name, which somebody else made." if holders else ""
         known = nearest(name, {item.made.branch for item in listed})
         raise RefNotFoundError(f"doltflow made no branch `{name}`.{where}", known or "It has made none here.")
     for item in found:
-        if workspace.session(item.database).default_branch() == name:
+        if workspace.session(item.database).default_branch() == item.made.branch:
             raise NotReplayableError(
-                f"The branch `{name}` is checked out in `{item.database}`.", "`dolt checkout main` there first."
+                f"The branch `{item.made.branch}` is checked out in `{item.database}`.",
+                "`dolt checkout main` there first.",
             )
     return found
 

@@ -21,6 +21,7 @@ __all__ = [
     "analyse",
     "check_predicate",
     "derive",
+    "is_aggregate",
     "literal",
     "quote",
     "tables_of",
@@ -82,3 +83,14 @@ def check_predicate(text: str) -> None:
     from doltflow.sql.analysis import check_predicate as run
 
     run(text)
+
+
+def is_aggregate(text: str) -> bool:
+    """Whether a predicate is about a whole table, as `avg(price) > 100` is, rather than about each of its rows.
+
+    Raises:
+        QueryError: It is no predicate, or it is about both.
+    """
+    from doltflow.sql.analysis import is_aggregate as run
+
+    return run(text)

@@ -13,7 +13,7 @@ from doltflow.sql.calls import find_calls
 from doltflow.sql.columns import ColumnReads
 from doltflow.sql.derived import Derivation, Outputs
 from doltflow.sql.lexer import Token, masked, one_statement, place, refuse, tokenise
-from doltflow.sql.names import CLAUSES, KEYWORDS, REFUSED_WORDS, SELECT_OPTIONS, STARTS
+from doltflow.sql.names import AGGREGATES, CLAUSES, KEYWORDS, REFUSED_WORDS, SELECT_OPTIONS, STARTS
 from doltflow.sql.reads import Output, QueryReads
 from doltflow.sql.refs import find_as_of
 from doltflow.sql.resolver import Resolver
@@ -94,6 +94,33 @@ def check_predicate(text: str) -> None:
         raise QueryError("The predicate is nested too deeply to be parsed.") from error
     except QueryError as error:
         raise QueryError(error.message.replace("The query", "The predicate", 1), error.hint) from error
+
+
+def is_aggregate(text: str) -> bool:
+    """See `doltflow.sql.is_aggregate`."""
+    check_predicate(text)
+    where = _condition(text, f"SELECT 1 FROM t WHERE ({text})")
+    if where.find(exp.Window) is not None:
+        refuse("The predicate has a window function.", "Give a condition on the table, or on its rows.")
+    if not any(_aggregates(node) for node in where.walk()):
+        return False
+    for column in where.find_all(exp.Column):
+        parent = column.parent
+        while parent is not None and not _aggregates(parent):
+            parent = parent.parent
+        if parent is None:
+            refuse(
+                f"The predicate takes `{column.name}` of each row, and aggregates over all of them.",
+                "Put the column into an aggregate too, such as max.",
+            )
+    return True
+
+
+def _aggregates(node: exp.Expr) -> bool:
+    if not isinstance(node, exp.Func):
+        return False
+    name = node.name if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) else ""
+    return isinstance(node, exp.AggFunc) or (name or node.sql_name()).lower() in AGGREGATES
 
 
 def _check_condition(text: str) -> None:

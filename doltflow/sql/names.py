@@ -48,6 +48,14 @@ FUNCTIONS = _words(
 )
 """Functions whose result their arguments decide."""
 
+AGGREGATES = _words(
+    """
+    any_value avg bit_and bit_or bit_xor count group_concat json_arrayagg json_objectagg max min std stddev stddev_pop
+    stddev_samp sum var_pop var_samp variance
+    """
+)
+"""Functions of those that make one value of many rows."""
+
 VOLATILE = _words(
     """
     active_branch connection_id curdate current_date current_role current_time current_timestamp current_user

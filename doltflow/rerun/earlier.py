@@ -1,0 +1,239 @@
+"""Runs that were done before on the same content, with the same code, parameters and packages: what need not run again.
+
+Content is compared by the hashes of the tables that a run read, so that production's own run counts too.
+"""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from doltflow.errors import FlowFileError
+from doltflow.model.access import Access
+from doltflow.model.commit import Commit
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.run import Run
+from doltflow.rerun.backtest import PlannedFlow
+from doltflow.rerun.carrying import Prepared
+from doltflow.rerun.code import find_code
+from doltflow.rerun.pipeline import Key
+from doltflow.sources.metaflow.parameters import Declared, plain
+from doltflow.workspace import Workspace, read_run
+
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """A run that can stand for one that would be the same.
+
+    Attributes:
+        run: `Flow/run_id`.
+        tables: The tables that it wrote, each with a commit that has it as the run left it.
+        last: The last commit that it made in each database.
+    """
+
+    run: str
+    tables: Mapping[Key, str]
+    last: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a flow would read.
+
+    Attributes:
+        pinned: The commit of each database that it would begin with.
+        made: The tables that flows before it write, each with a commit that has it; None where that is not known
+            before they have run.
+    """
+
+    pinned: Mapping[str, str]
+    made: Mapping[Key, str | None]
+
+    def table(self, database: str, table: str) -> str | None:
+        """The commit at which a table would be read; None where it is not known."""
+        key = (database, table)
+        return self.made[key] if key in self.made else self.pinned.get(database)
+
+    def commit(self, database: str) -> str | None:
+        """The commit that any read of a database would see; None where it is not known."""
+        return None if any(name == database for name, _ in self.made) else self.pinned.get(database)
+
+
+class EarlierRuns:
+    """The runs that were done before. What was found out of one is not found out again."""
+
+    def __init__(self, workspace: Workspace, prepared: Mapping[str, Prepared]) -> None:
+        self._workspace = workspace
+        self._prepared = prepared
+        self._hashes: dict[tuple[str, str, str], str | None] = {}
+        self._runs: dict[tuple[str, str], Run | None] = {}
+
+    def content(self, database: str, table: str, commit: str) -> str | None:
+        """The content hash of a table at a commit; None where it is not there."""
+        key = (database, table, commit)
+        if key not in self._hashes:
+            self._hashes[key] = self._workspace.session(database).table_hash(table, commit)
+        return self._hashes[key]
+
+    def _wanted(self, standing: Standing, database: str, table: str) -> str | None:
+        """The content of a table that a flow would read; None where it is not there, or not known."""
+        at = standing.table(database, table)
+        return self.content(database, table, at) if at is not None else None
+
+    def matching(self, flow: PlannedFlow, standing: Standing) -> Iterator[EarlierRun]:
+        """The runs that a run of a flow would be the same as, newest first."""
+        if flow.run.flow not in self._prepared:
+            return
+        made = [run for run in self._workspace.made_by_runs() if run.flow == flow.run.flow]
+        for pathspec in sorted(made, key=lambda run: run.run_id, reverse=True):
+            commits = self._workspace.commits_of_run(pathspec.run)
+            if not self._may_match(commits, standing):
+                continue
+            run = self._usable(flow, pathspec)
+            if run is not None and all(self._is_read(run, read, commits, standing) for read in _own(run, "read")):
+                found = self._of(run, commits, standing)
+                if found is not None:
+                    yield found
+
+    def _may_match(self, commits: list[Commit], standing: Standing) -> bool:
+        """Whether what a run's commits tell of its reads fits: that spares the store."""
+        mine = {commit.hash for commit in commits}
+        reads = {read for commit in commits if commit.run is not None for read in commit.run.reads}
+        for read in reads:
+            if read.commit in mine or read.database not in self._workspace.names:
+                continue
+            if self._workspace.find_commit(read.database, read.commit) is None:
+                return False
+            for table in read.tables:
+                known = self.content(read.database, table, read.commit)
+                if known is not None and known != self._wanted(standing, read.database, table):
+                    return False
+        return True
+
+    def _usable(self, flow: PlannedFlow, pathspec: Pathspec) -> Run | None:
+        """A run, where it succeeded, with the code, the parameters and the packages that it would have now."""
+        key = (pathspec.run, flow.run.pathspec)
+        if key not in self._runs:
+            run = read_run(self._workspace, pathspec).run
+            if run.status in ("running", "unknown"):
+                return None
+            is_usable = (
+                run.status == "successful"
+                and all(task.pathspec.startswith(f"{run.pathspec}/") for task in run.tasks)
+                and _has_parameters(run, flow.run, self._prepared[run.flow])
+                and _has_packages(run)
+                and self._has_code(run)
+            )
+            self._runs[key] = run if is_usable else None
+        return self._runs[key]
+
+    def _has_code(self, run: Run) -> bool:
+        try:
+            with find_code(self._workspace, run, "current", self._prepared[run.flow].code.script) as found:
+                return found.changed == ()
+        except FlowFileError:
+            return False
+
+    def _is_read(self, run: Run, access: Access, commits: list[Commit], standing: Standing) -> bool:
+        """Whether a read would see the same."""
+        database = self._workspace.database_of(access)
+        if database is None or access.commit is None:
+            return False
+        if not access.tables or "dolt_" in (access.query or "").casefold():  # Of more than the tables' content.
+            return access.commit == standing.commit(database)
+        is_own = access.commit in {commit.hash for commit in commits}
+        mine = {key for write in _own(run, "write") for key in _keys(write)} if is_own else set()
+        for table in access.tables:
+            if (database, table) in mine:
+                continue
+            known = self.content(database, table, access.commit)
+            if known is None:  # A view.
+                return access.commit == standing.commit(database)
+            if known != self._wanted(standing, database, table):
+                return False
+        return True
+
+    def _of(self, run: Run, commits: list[Commit], standing: Standing) -> EarlierRun | None:
+        """What a run wrote; None where it is gone, or where it added to what would be something else now."""
+        tables: dict[Key, str] = {}
+        last = {commit.database: commit.hash for commit in commits}
+        for access in _own(run, "write"):
+            for database, table in _keys(access):
+                if access.commit is None or self._workspace.find_commit(database, access.commit) is None:
+                    return None
+                if access.mode != "replace" and (database, table) not in tables:
+                    mine = [commit for commit in commits if commit.database == database]
+                    before = mine[0].parents[0] if mine and mine[0].parents else access.commit
+                    if self.content(database, table, before) != self._wanted(standing, database, table):
+                        return None
+                tables[database, table] = access.commit
+        return EarlierRun(run.pathspec, tables, last)
+
+
+def _own(run: Run, kind: str) -> list[Access]:
+    return [a for a in run.accesses if a.kind == kind and a.pathspec.startswith(f"{run.pathspec}/")]
+
+
+def _keys(write: Access) -> list[Key]:
+    return [(write.database, table) for table in write.tables or ()]
+
+
+# Parameters and packages
+
+
+def _has_parameters(run: Run, production: Run, prepared: Prepared) -> bool:
+    if run.parameters.keys() != production.parameters.keys():
+        return False
+    explicit = prepared.explicit
+    given = explicit.given if explicit is not None else {}
+    declared = {one.variable: one for one in explicit.declared} if explicit is not None else {}
+    return all(
+        _is_typed(declared[name], value, given[name]) if name in given else _is_same(value, production.parameters[name])
+        for name, value in run.parameters.items()
+    )
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    try:
+        return type(value) is type(other) and bool(value == other)
+    except Exception:  # Parameters are a user's objects, and a frame has no one truth.
+        return False
+
+
+def _is_typed(parameter: Declared, value: Any, text: str) -> bool:
+    """Whether a value is what a text on the command line became; in doubt it is not."""
+    try:
+        if parameter.kind == "file":
+            return isinstance(value, str) and Path(text).read_text(encoding="utf-8") == value
+        if parameter.kind == "json":
+            return bool(json.loads(text) == plain(value))
+    except (OSError, ValueError, AttributeError):
+        return False
+    if parameter.kind == "config":
+        return False
+    if parameter.separator is not None and isinstance(value, list | tuple):
+        return parameter.separator.join(map(str, value)) == text
+    return str(value) == text
+
+
+def _has_packages(run: Run) -> bool:
+    """Whether a run had the Python and the packages of frames that it would have now."""
+    return all(
+        task.python in (None, platform.python_version())
+        and all(_installed(name) in (None, number) for name, number in task.packages)
+        for task in run.tasks
+    )
+
+
+@cache
+def _installed(name: str) -> str | None:
+    try:
+        return version(_DISTRIBUTIONS.get(name, name))
+    except PackageNotFoundError:
+        return None
