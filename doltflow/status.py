@@ -88,7 +88,7 @@ def status(tables: Iterable[str] = (), *, database: str | None = None, folder: P
     """Which tables that runs wrote are fresh and which are stale.
 
     Looked at is production: of each table the newest successful run that wrote it and is no rerun, on the branch that
-    it wrote to.
+    it wrote to. Where a newer one wrote it whose commit no branch reaches any more, a warning says so.
 
     Args:
         tables: Only these tables, by name or as `database/table`; all without it.
@@ -106,8 +106,11 @@ def status(tables: Iterable[str] = (), *, database: str | None = None, folder: P
                 "Go to the folder that holds the databases, or name one with `--database`.",
             )
         checked = _Checked(workspace)
-        wanted = list(checked.wanted(tuple(tables)))
-        return StatusResult(tuple(checked.told(wanted)), workspace.warnings)
+        names = tuple(tables)
+        wanted = list(checked.wanted(names))
+        told = tuple(checked.told(wanted))
+        checked.warn_of_lost(wanted if names else None)
+        return StatusResult(told, workspace.warnings)
 
 
 class _Checked:
@@ -139,9 +142,20 @@ class _Checked:
                 )
         self._workspace.find_table(table, database or self._workspace.asked, None)  # Says so where there is none.
         known = {key[1] for key in written}
+        for lost in self._productions.lost:
+            if lost.table.casefold() == table.casefold() and database in (None, lost.database):
+                raise NotMadeByRunError(f"No run that counts wrote the table `{name}`.", lost.message)
         raise NotMadeByRunError(
             f"No run wrote the table `{name}`.", nearest(table, known) or "No run has written a table here."
         )
+
+    def warn_of_lost(self, wanted: list[_Key] | None) -> None:
+        """Names the runs that do not count because no branch has their commits; of some tables, or of all."""
+        folded = None if wanted is None else {(database, table.casefold()) for database, table in wanted}
+        for lost in self._productions.lost:
+            is_wanted = folded is None or (lost.database, lost.table.casefold()) in folded
+            if is_wanted and self._workspace.asked in (None, lost.database):
+                self._workspace.warn(lost.message)
 
     def told(self, wanted: list[_Key]) -> Iterator[TableStatus]:
         """The tables, each after those that it was made from."""

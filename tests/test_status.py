@@ -316,3 +316,26 @@ def test_a_branch_that_was_moved_behind_its_run(demo_copy: Path, capsys: pytest.
     assert (medians.status, variances.status, variances.inputs[0].note) == ("fresh", "stale", "dropped")
     assert main(["status", "state_procedure_medians"]) == 0
     assert capsys.readouterr().out.splitlines()[2:] == [f"  its commit {medians.commit[:8]} is no longer on main"]
+
+
+def test_a_run_whose_commit_is_on_no_branch_is_named(demo_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    analysis = demo_copy / "hospital-price-analysis"
+    medians, variances = status().tables
+    assert status().warnings == ()
+    was = {
+        item.table: f"{item.run.pathspec} was the last to write `{item.table}` of `hospital-price-analysis`, but its "
+        f"commit {item.commit} is on no branch, so that the run does not count."
+        for item in (medians, variances)
+    }
+    dolt(analysis, "sql", "-q", "call dolt_reset('--hard', 'main~1')")
+    assert ([item.table for item in status().tables], status().warnings) == ([medians.table], (was[variances.table],))
+    assert status([medians.table]).warnings == ()
+    dolt(analysis, "sql", "-q", "call dolt_reset('--hard', 'main~1'); create table variance_by_procedure (a int)")
+    dolt(analysis, "sql", "-q", "call dolt_commit('-Am', 'By hand', '--author', 'Ann <a@x>')")
+    assert (status().tables, set(status().warnings)) == ((), set(was.values()))
+    with pytest.raises(NotMadeByRunError, match=r"No run that counts wrote the table `variance_by_procedure`\. Hosp"):
+        status([variances.table])
+    assert main(["status", "--output", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert set(json.loads(out)["data"]["warnings"]) == set(was.values())
+    assert all(f"{text.split(' was ')[0]} was the last to write" in " ".join(err.split()) for text in was.values())

@@ -1,12 +1,18 @@
 """Production: of a table, the newest successful run that wrote it and is no rerun, and the branch it wrote to."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 
+from doltflow.model.access import Access
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.workspace.records import RunRecords, read_run
 from doltflow.workspace.workspace import Workspace
+
+_MOST_RUNS = 20
+_Began = tuple[datetime, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,24 @@ class Production:
     branch: str | None
     commit: Commit
     records: RunRecords
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A run that would be production of a table if a branch still reached the commit by which it wrote it."""
+
+    database: str
+    table: str
+    commit: str
+    run: str
+
+    @property
+    def message(self) -> str:
+        """The same as a sentence."""
+        return (
+            f"{self.run} was the last to write `{self.table}` of `{self.database}`, but its commit {self.commit} is on "
+            "no branch, so that the run does not count."
+        )
 
 
 class Productions:
@@ -47,6 +71,45 @@ class Productions:
             counting = (self._production(database, name, commit) for commit in commits)
             self._found[key] = next((made for made in counting if made is not None), None)
         return self._found[key]
+
+    @cached_property
+    def lost(self) -> tuple[Lost, ...]:
+        """For every table the newest run that no branch has a commit of, where it is newer than production.
+
+        Looked at are of each flow the newest runs, back to one that branches have commits of.
+        """
+        found: dict[tuple[str, str], tuple[_Began, Lost]] = {}
+        for records in self._without_branches():
+            for access in records.run.accesses:
+                for one in self._lost(records, access):
+                    key, began = (one.database, one.table.casefold()), _began(records)
+                    production = self.of(*key)
+                    is_newest = key not in found or found[key][0] < began
+                    if is_newest and (production is None or _began(production.records) < began):
+                        found[key] = began, one
+        return tuple(lost for _, lost in found.values())
+
+    def _without_branches(self) -> Iterator[RunRecords]:
+        """The newest successful run of each flow that is no rerun and wrote, unless branches have commits of one."""
+        on_branches = self._workspace.made_by_runs()
+        by_flow: dict[str, list[Pathspec]] = {}
+        for run in self._workspace.ask_store(lambda store: store.started()) or {}:
+            by_flow.setdefault(run.flow, []).append(run)
+        for runs in by_flow.values():
+            for run in runs[:_MOST_RUNS]:
+                if run in on_branches:
+                    break
+                records = self._read(run)
+                if records.run.status == "successful" and records.run.rerun_of is None:
+                    yield records
+                    if not records.run.accesses or any(access.kind == "write" for access in records.run.accesses):
+                        break
+
+    def _lost(self, records: RunRecords, access: Access) -> Iterator[Lost]:
+        name = self._workspace.database_of(access) if access.kind == "write" else None
+        if name is not None and access.commit is not None and access.commit not in self._workspace.commits(name):
+            for table in access.tables or ():
+                yield Lost(name, table, access.commit, records.run.pathspec)
 
     @cached_property
     def _writers(self) -> dict[tuple[str, str], tuple[str, list[Commit]]]:
@@ -125,3 +188,7 @@ class Productions:
             (branch for branch, head in sorted(session.branches().items()) if session.reaches([head], [commit.hash])),
             None,
         )
+
+
+def _began(records: RunRecords) -> _Began:
+    return records.run.started or datetime.min.replace(tzinfo=UTC), records.run.pathspec
