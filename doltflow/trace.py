@@ -44,6 +44,7 @@ class TraceResult:
         runs: The runs in the graph, by `Flow/run_id`.
         warnings: What was missing, or where the two records disagree, one sentence each.
         direction: Whether it is what led to the target, what the target led to, or both.
+        depth: How many edges away from the target it goes at most; None for all the way.
     """
 
     graph: "networkx.DiGraph[str]"
@@ -52,6 +53,7 @@ class TraceResult:
     runs: dict[str, Run]
     warnings: tuple[str, ...]
     direction: Direction = "upstream"
+    depth: int | None = None
 
 
 def trace(
@@ -205,4 +207,4 @@ def _result(
         follow(workspace, graph, target)
     shown = {f"{data['flow']}/{data['run_id']}" for _, data in graph.nodes(data=True) if "flow" in data}
     kept = {name: run for name, run in runs.items() if name in shown}
-    return TraceResult(graph, target, asked.zoom, kept, workspace.warnings, asked.direction)
+    return TraceResult(graph, target, asked.zoom, kept, workspace.warnings, asked.direction, asked.depth)

@@ -8,6 +8,7 @@ import pytest
 from histories import Histories, histories
 
 from doltflow.audit import audit
+from doltflow.cli import main
 from doltflow.errors import DoltError
 from doltflow.impact import impact
 from doltflow.lineage import ZOOMS, Zoom, build, downstream, upstream
@@ -90,6 +91,21 @@ def test_a_table_whose_name_dolt_takes_for_a_list(here: Histories) -> None:
     assert [(item.table, item.status) for item in status().tables] == [(name, "fresh"), ("u", "stale")]
     found = audit(name).findings
     assert [(one.kind, one.table, one.run) for one in found] == [("changed-by-hand", name, "F/1")]
+
+
+def test_that_nothing_was_made_is_said(here: Histories, capsys: pytest.CaptureFixture[str]) -> None:
+    here.database("a", "t", "u")
+    here.run("a", "F/1/s/1", "u", "insert into u values (1, 1)", reads=[("a", "t", here.head("a"), "main")])
+    nothing = "Nothing was made from it, as far as it is recorded."
+
+    def lines(*options: str) -> list[str]:
+        assert main(["trace", *options]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert lines("u", "--downstream")[-2:] == ["", nothing]
+    assert lines("u", "--both")[-2:] == ["", nothing]
+    for options in (["t", "--downstream"], ["u", "--downstream", "--depth", "0"], ["F/1", "--downstream"], ["u"]):
+        assert nothing not in lines(*options)
 
 
 def all_versions(workspace: Workspace) -> set[TableVersion]:

@@ -32,6 +32,15 @@ def downstream_text(result: "TraceResult", width: int | None = None) -> Iterator
         yield Text("Made from it:", style="bold")
         below = _part(result, downstream)
     yield from trees(_DownstreamPainter(below, result.target, result.runs, width))
+    if result.depth != 0 and _is_all(below, result.target):
+        yield Text()
+        yield Text("Nothing was made from it, as far as it is recorded.", overflow="fold")
+
+
+def _is_all(graph: "Graph", target: str) -> bool:
+    """Whether there is nothing below a table, or no table below a run."""
+    kinds = [kind for node, kind in graph.nodes(data="kind") if node != target]
+    return not kinds if graph.nodes[target]["kind"] == "table" else "table" not in kinds
 
 
 def _part(result: "TraceResult", cut: "Callable[[Graph, str], Graph]", *, outputs: bool = False) -> "Graph":
