@@ -8,7 +8,7 @@ from shlex import quote
 
 from doltflow.compare.production import BacktestTable, compare_with_production
 from doltflow.errors import BranchExistsError, RerunFailedError
-from doltflow.rerun import CodeChoice
+from doltflow.rerun import CodeChoice, CodeOrigin
 from doltflow.rerun.backtest import BacktestPlan, plan_backtest
 from doltflow.rerun.carrying import BacktestRun, Prepared, carry_out, check_reads, outcomes, prepare, run_here
 from doltflow.rerun.making import (
@@ -33,6 +33,7 @@ class BacktestResult:
         plan: Its flows, pins and branches, which begin where an earlier call began them.
         is_dry: Whether nothing was made.
         changed: Of each flow's code, the files that are not what production ran; None where that cannot be told.
+        origins: Where each flow's code comes from.
         given: Of each flow, the parameters that are set, by variable, with the values as they were given.
         runs: The repeated runs; empty where none was asked for.
         tables: The tables that they wrote, against production.
@@ -43,6 +44,7 @@ class BacktestResult:
     plan: BacktestPlan
     is_dry: bool
     changed: tuple[tuple[str, tuple[str, ...] | None], ...]
+    origins: tuple[tuple[str, CodeOrigin], ...]
     given: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     runs: tuple[BacktestRun, ...]
     tables: tuple[BacktestTable, ...]
@@ -107,12 +109,13 @@ def backtest(
         command = _command(plan, commit, database, as_of, base, tables, settings, code)
         names = [flow.run.flow for flow in plan.flows if flow.run.flow in prepared]
         changed = tuple((name, prepared[name].code.changed) for name in names)
+        origins = tuple((name, prepared[name].code.origin) for name in names)
         given = tuple((name, prepared[name].given) for name in names)
         if not dry_run:
             make_branches(workspace, plan, new)
         if dry_run or not is_run:
             commands = (command,) if plan.flows else ()
-            return BacktestResult(plan, dry_run, changed, given, (), (), commands, workspace.warnings)
+            return BacktestResult(plan, dry_run, changed, origins, given, (), (), commands, workspace.warnings)
         for made in plan.branches:
             tell(f"{made.database}: branch {made.branch} at {made.commit}")
         runs = _run(workspace, plan, prepared, done, command, tell, log_line)
@@ -120,7 +123,7 @@ def backtest(
             compare_with_production(workspace.session(one.database), one.table, one.production, (one.run, one.commit))
             for one in outcomes(workspace, plan, runs)
         )
-        return BacktestResult(plan, False, changed, given, runs, compared, (), workspace.warnings)
+        return BacktestResult(plan, False, changed, origins, given, runs, compared, (), workspace.warnings)
 
 
 def _done(

@@ -363,11 +363,12 @@ def test_the_log_is_one_flag_away(world_: Recorded, capsys: pytest.CaptureFixtur
     log = Path(told.out.split("Log\n")[1].strip())
     kept = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text())
     assert re.search(r" \[\d+/end/\d+ .*\] A\tb\x1b\]0;c\x07\n", kept)
-    # Every line, and nothing else; what would steer the terminal is spelt out.
-    assert told.err == kept.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
+    # Every line, and nothing else but what is said before it starts; what would steer the terminal is spelt out.
+    said = f"ReplayFlow: the code is not what {world_.run.pathspec} ran: replay_flow.py\n"
+    assert told.err == said + kept.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
 
     assert main(["replay", world_.run.pathspec, "--from", "join", "--discard"]) == 0
-    assert capsys.readouterr().err.splitlines() == [
+    assert capsys.readouterr().err.splitlines() == [said.strip()] + [
         f"ReplayFlow/{step}: {what}" for step in ("join", "end") for what in ("is starting", "finished successfully")
     ]
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from doltflow.render.envelope import envelope
 from doltflow.render.sections import indented, section
 from doltflow.render.terminal import drawn
-from doltflow.render.text import count, moment, safe, short
+from doltflow.render.text import CODE_ORIGINS, count, moment, safe, short
 
 if TYPE_CHECKING:
     from doltflow.backtest import BacktestResult
@@ -29,7 +29,7 @@ def backtest_answer(result: "BacktestResult", output: Literal["text", "json"], s
 
 def backtest_data(result: "BacktestResult") -> dict[str, Any]:
     """`inputs`, `branches`, `flows`, `runs`, `tables`, `commands`, `dry_run` and `warnings`."""
-    plan, changed, given = result.plan, dict(result.changed), dict(result.given)
+    plan, changed, origins, given = result.plan, dict(result.changed), dict(result.origins), dict(result.given)
     return {
         "inputs": [fields(item) for item in plan.inputs],
         "branches": [
@@ -46,6 +46,7 @@ def backtest_data(result: "BacktestResult") -> dict[str, Any]:
                 ],
                 "writes": [{"database": database, "table": table} for database, table in flow.writes],
                 "changed": changed.get(flow.run.flow),
+                "origin": origins.get(flow.run.flow),
                 "set": dict(given.get(flow.run.flow, ())),
             }
             for flow in plan.flows
@@ -104,7 +105,7 @@ def _text(result: "BacktestResult") -> Iterator[RenderableType]:
 
 
 def _flows(result: "BacktestResult") -> Iterator[RenderableType]:
-    changed = dict(result.changed)
+    changed, origins = dict(result.changed), dict(result.origins)
     for flow in result.plan.flows:
         files = ", ".join(map(safe, changed.get(flow.run.flow) or ()))
         others = (
@@ -115,7 +116,10 @@ def _flows(result: "BacktestResult") -> Iterator[RenderableType]:
         yield from indented(
             f"{safe(flow.run.flow)}, with the parameters of {safe(flow.run.pathspec)}{_given(result, flow.run.flow)}"
         )
-        yield from indented(*others, f"its code has changed since: {files}" if files else "", columns=4)
+        code = f"its code has changed since: {files}" if files else ""
+        if origins.get(flow.run.flow, "current") != "current":
+            code = f"its code is {CODE_ORIGINS[origins[flow.run.flow]]}"
+        yield from indented(*others, code, columns=4)
 
 
 def _given(result: "BacktestResult", flow: str) -> str:

@@ -10,17 +10,12 @@ from doltflow.render.accesses import version_name
 from doltflow.render.envelope import envelope
 from doltflow.render.sections import indented, section
 from doltflow.render.terminal import drawn
-from doltflow.render.text import count, safe, short, value
+from doltflow.render.text import CODE_ORIGINS, count, safe, short, value
 
 if TYPE_CHECKING:
     from doltflow.compare import TableVerdict
     from doltflow.replay import ReplayResult
 
-_ORIGINS = {
-    "package": "from the run's code package",
-    "git": "from the run's git commit",
-    "kept": "as doltflow kept it with the run",
-}
 _STYLES = {"identical": "bold green", "different": "bold red", "missing": "bold red"}
 
 
@@ -86,7 +81,7 @@ def _plan_text(result: "ReplayResult") -> Iterator[RenderableType]:
 
 def _code_note(result: "ReplayResult") -> str:
     if result.code.choice == "recorded":
-        return _ORIGINS[result.code.origin]
+        return CODE_ORIGINS[result.code.origin]
     if result.code.changed is None:
         return "the run has not recorded its source"
     return f"has changed since: {', '.join(map(safe, result.code.changed))}" if result.code.changed else ""

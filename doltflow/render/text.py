@@ -19,6 +19,14 @@ _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _LONG = 40
 
 
+CODE_ORIGINS = {
+    "package": "from the run's code package",
+    "git": "from the run's git commit",
+    "kept": "as doltflow kept it with the run",
+}
+"""What is said of recorded code, by where it comes from."""
+
+
 def safe(text: str, *, lines: bool = False) -> str:
     r"""The text with every character that could steer a terminal escaped, as `\x1b`.
 

@@ -130,7 +130,7 @@ def rerun(
         python: The interpreter.
         folder: Where to run it.
         user: Who is to have run it where the environment does not tell; Metaflow runs nothing for nobody.
-        tell: Called with a line for each step that begins or ends.
+        tell: Called with a line on code that has changed, and for each step that begins or ends.
         explicit: Parameters to run it with, all of its steps, in place of the recorded ones.
         log_line: Called with each line that the flow prints, as it comes; then `tell` is not, which would say it twice.
         started: Called once the flow runs, with a function that ends it from any thread.
@@ -152,6 +152,7 @@ def rerun(
             arguments = run_arguments(explicit.declared, explicit.values, explicit.given, tags, Path(temporary))
         if (key := _kept(workspace, origin, pins, code)) is not None:
             arguments = (*arguments, "--with", decorator(key))
+        _tell_code(origin, code, tell)
         variables = {VARIABLE: str(file), **_user(user)}
         asked = Launch(code.script, arguments, python, folder, store, variables)
         if log_line is not None:
@@ -162,6 +163,14 @@ def rerun(
         which = f"The {pins.kind} of {origin.run}" + (f", {done.run.run}," if done.run is not None else "")
         raise RerunFailedError(f"{which} failed: {_last_words(log)}", f"Its log is {log}.")
     return Rerun(done.run, log)
+
+
+def _tell_code(origin: Pathspec, code: CodeFound, tell: Tell) -> None:
+    """Says that the code is not the recorded run's, before it runs."""
+    if code.changed:
+        tell(f"{origin.flow}: the code is not what {origin.run} ran: {', '.join(code.changed)}")
+    elif code.changed is None:
+        tell(f"{origin.flow}: whether the code is what {origin.run} ran cannot be told")
 
 
 def _kept(workspace: Workspace, origin: Pathspec, pins: Pins, code: CodeFound) -> str | None:
