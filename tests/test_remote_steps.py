@@ -85,6 +85,15 @@ def test_a_step_without_the_environment_gets_its_pins(
     assert sorted(Path("steps").read_text().split()) == ["end", "start"]
     assert written(here.numbers, f"replay/{here.run.pathspec}") == [10, 20]
 
+    # Nor does Metaflow's own `resume` of the rerun get to the user's branch.
+    again = ("--origin-run-id", data["new_run"].partition("/")[2])
+    done = here.world.run("remote_flow.py", "end", *again, command="resume", check=False)
+    assert done.returncode != 0
+    assert f" goes on from the rerun {data['new_run']}, on whose data it would write" in done.output
+    again = ("--origin-run-id", done.pathspec.partition("/")[2])
+    twice = here.world.run("remote_flow.py", "end", *again, command="resume", check=False)
+    assert f" goes on from the rerun {data['new_run']}, on whose data it would write" in twice.output
+
     # What travels there is enough to begin with, where there is nothing but what Metaflow installs.
     code = f"namespace(None); result = Run({data['new_run']!r}).code.path"
     (tmp_path / "installed").mkdir()
@@ -92,12 +101,12 @@ def test_a_step_without_the_environment_gets_its_pins(
         (tmp_path / "installed" / name).symlink_to(Path(import_module(name).__file__ or "").parent)
     (tmp_path / "package").mkdir()
     subprocess.run(["tar", "-xzf", here.world.notebook(code), "-C", tmp_path / "package"], check=True)
-    done = subprocess.run(
+    bare = subprocess.run(
         [sys.executable, "-S", "-c", "import doltflow.sources.metaflow.remote as m; print(m.__file__)"],
         env={"PYTHONPATH": f"{tmp_path}/package/.mf_code:{tmp_path}/installed", "METAFLOW_HOME": str(tmp_path)},
         cwd=tmp_path / "package", capture_output=True, text=True,
     )  # fmt: skip
-    assert done.stdout == f"{tmp_path}/package/.mf_code/doltflow/sources/metaflow/remote.py\n", done.stderr
+    assert bare.stdout == f"{tmp_path}/package/.mf_code/doltflow/sources/metaflow/remote.py\n", bare.stderr
 
 
 @pytest.mark.parametrize("kind", ["replay", "backtest"])

@@ -10,7 +10,7 @@ from doltflow.model.pins import DatabasePin, Pins, ReadPin
 from doltflow.sources.dolt import Database, Session, is_database
 from doltflow.sources.metaflow.carried import pins_text
 from doltflow.sources.metaflow.code import foreach_path
-from doltflow.sources.metaflow.running import FindTask, RunningTask
+from doltflow.sources.metaflow.running import FindTask, RunningTask, resumed_rerun
 
 _T = TypeVar("_T")
 _served: dict[tuple[str, str], int] = {}
@@ -22,7 +22,7 @@ def current_pins(task: RunningTask) -> Pins | None:
 
     Raises:
         RecordError: They cannot be read. The step must not go on as if there were none.
-        UnpinnedError: The run is tagged as a rerun, and there are none.
+        UnpinnedError: The run is tagged as a rerun, or goes on from one, and there are none.
     """
     try:
         text = pins_text()
@@ -35,6 +35,12 @@ def current_pins(task: RunningTask) -> Pins | None:
         raise UnpinnedError(
             f"{task.pathspec} is tagged as a {kind} of {of}, and has no pins that say what to read and where to write.",
             f"`doltflow {kind}` gives them. A run of its own must not have the tag `doltflow:{kind}-of=`.",
+        )
+    if (rerun := resumed_rerun(task)) is not None:
+        raise UnpinnedError(
+            f"{task.pathspec.run} goes on from the rerun {rerun}, on whose data it would write to the branches of its "
+            "configuration.",
+            "Repeat the rerun, or begin with `resume --origin-run-id` of a run that is none.",
         )
     return None
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from doltflow.sources.git import checked_out
 from doltflow.sources.metaflow.code import foreach_path, frame_packages, keep_sources
 
 ARTIFACT = "dolt"
+_ORIGIN = "origin-run-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,30 @@ def running_task(flow: Any = None) -> RunningTask | None:
     return RunningTask(
         owner, pathspec, int(current.retry_count or 0), str(current.username or "unknown"), rerun_of(current.tags or ())
     )
+
+
+def resumed_rerun(task: RunningTask) -> Pathspec | None:
+    """The rerun that the task's run goes on from, by Metaflow's `resume`; None where it goes on from none."""
+    from metaflow import current
+
+    return _rerun_behind(task.pathspec.flow, str(current.origin_run_id)) if current.origin_run_id else None
+
+
+@cache
+def _rerun_behind(flow: str, run_id: str) -> Pathspec | None:
+    from metaflow import Run
+    from metaflow.exception import MetaflowNotFound
+
+    origin: str | None = run_id
+    with all_namespaces(), suppress(MetaflowNotFound):
+        while origin is not None:
+            run = Run(f"{flow}/{origin}")
+            if rerun_of(run.user_tags) is not None:
+                return Pathspec(flow, origin)
+            noted = (step.task.metadata_dict.get(_ORIGIN) for step in run if step.task is not None)
+            # A run that goes on from none says `None`.
+            origin = next((name for name in noted if name not in (None, "None")), None)
+    return None
 
 
 def is_flow(value: object) -> bool:
