@@ -194,6 +194,35 @@ def test_run_gives_what_todays_flows_make_of_the_first_month(
     assert unchanged() == before
 
 
+def test_a_parameter_that_is_set_is_told_for_the_flows_that_have_it(
+    demo_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, before = month(1), unchanged()
+    every, one = "hospital-price-analysis-db-branch=main", f"{MEDIANS}.hospital-price-db=./hospital-price-transparency"
+    settings = ("--set", every, "--set", one)
+    code, out, _ = asked(capsys, "--commit", first, *settings, "--dry-run", "--output", "json")
+    data = json.loads(out)["data"]
+    assert (code, unchanged()) == (0, before)
+    assert [flow["set"] for flow in data["flows"]] == [
+        {"hospital_price_analysis_db_branch": "main", "hospital_price_db": "./hospital-price-transparency"},
+        {"hospital_price_analysis_db_branch": "main"},
+    ]
+    assert data["commands"] == [
+        f"doltflow backtest --commit {first} --set {every} --set {one} --branch backtest/{first[:8]} --run"
+    ]
+    code, out, _ = asked(capsys, "--commit", first, *settings, "--dry-run")
+    assert ", hospital_price_analysis_db_branch=main\n" in out
+    for wrong, message in (
+        ("nonsense=1", "None of the flows to run has a parameter `nonsense`"),
+        (f"{VARIANCES}.hospital-price-db=x", f"The flow `{VARIANCES}` has no parameter `hospital-price-db`"),
+        ("Nobody.a=1", "no flow `Nobody` is to run"),
+        ("=1", "`=1` sets no parameter"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            backtest(commit=first, settings=[wrong])
+    assert unchanged() == before
+
+
 def test_a_flow_that_fails_or_reads_elsewhere_stops_the_rest_and_can_be_gone_on_with(demo_copy: Path) -> None:
     script = demo_copy / "hospital_procedure_price_variance_by_state.py"
     run_flow(demo_copy, str(script))  # Its code is this folder's now.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from doltflow.errors import BranchExistsError, NotReplayableError, RefNotFoundError, nearest
+from doltflow.errors import BranchExistsError, DoltflowError, NotReplayableError, RefNotFoundError, nearest
 from doltflow.rerun.backtest import BacktestPlan
 from doltflow.rerun.plan import PlannedBranch
 from doltflow.sources.dolt.made import MadeBranch, forget_made, made_in, note_made
@@ -84,16 +84,30 @@ def make_branches(workspace: Workspace, plan: BacktestPlan, branches: Sequence[P
     made: list[PlannedBranch] = []
     try:
         for branch in branches:
-            session = workspace.session(branch.database)
-            session.create_branch(branch.branch, branch.commit)
+            _make(workspace, branch, plan.of)
             made.append(branch)
-            when = datetime.now(UTC).isoformat(timespec="seconds")
-            note_made(session.database.folder, MadeBranch(branch.branch, KIND, branch.commit, when, plan.of))
     except BaseException:
         for branch in made:
             session = workspace.session(branch.database)
             session.remove_branch(branch.branch)
             forget_made(session.database.folder, branch.branch)
+        raise
+
+
+def _make(workspace: Workspace, branch: PlannedBranch, of: str) -> None:
+    """Notes a branch and makes it, in this order: one of a doltflow that is killed in between is known too."""
+    session = workspace.session(branch.database)
+    folder = session.database.folder
+    before = made_in(folder).get(branch.branch)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    note_made(folder, MadeBranch(branch.branch, KIND, branch.commit, when, of))
+    try:
+        session.create_branch(branch.branch, branch.commit)
+    except DoltflowError:
+        if before is None:
+            forget_made(folder, branch.branch)
+        else:
+            note_made(folder, before)
         raise
 
 
