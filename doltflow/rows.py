@@ -1,6 +1,7 @@
 """`trace` of rows and cells: which commit and which run last changed them, and what that run was made from."""
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,10 +118,7 @@ def trace_rows(
         if where is not None:
             keys, matched = session.matching_keys(version.table, version.commit, where, limit)
             if not keys:
-                raise RowNotFoundError(
-                    f"No row of `{version.database}/{version.table}` matches `{where}` {_said(at)}.",
-                    "A row that was removed can be asked for by `--key`.",
-                )
+                raise _no_match(version, where, at, session.removed_keys(version.table, version.commit, where, limit))
         else:
             keys, matched = [session.key_of(version.table, key or {}, version.commit)], 1
         found = session.row_changes(version.table, version.commit, keys, spelled, history=history)
@@ -187,6 +185,21 @@ def _table(workspace: Workspace, name: str, at: str | None) -> TableVersion:
 def _commit(workspace: Workspace, version: TableVersion, change: RowChange) -> Commit:
     found = workspace.find_commit(version.database, change.commit)
     return found if found is not None else workspace.session(version.database).commit(change.commit)
+
+
+def _no_match(version: TableVersion, where: str, at: str | None, removed: Sequence[Row]) -> RowNotFoundError:
+    """That no row matches, and whether one did that was removed."""
+    asked = f"No row of `{version.database}/{version.table}` matches `{where}` {_said(at)}"
+    if not removed:
+        return RowNotFoundError(
+            f"{asked}, nor did one that was removed.",
+            "One that matched before it was changed can be asked for by `--key`.",
+        )
+    texts = {name: f"0x{plain.hex()}" if isinstance(plain, bytes) else plain for name, plain in removed[0].items()}
+    named = " ".join(f"--key {shlex.quote(f'{name}={text}')}" for name, text in texts.items())
+    return RowNotFoundError(
+        f"{asked}, but rows that did were removed, such as {_spelled(texts)}.", f"Ask for it by `{named}`."
+    )
 
 
 def _said(at: str | None) -> str:

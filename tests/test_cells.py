@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import dolt
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_history import commit, fork, merge, start
 from writing import opened, sql
@@ -142,6 +142,30 @@ def test_columns_are_followed_through_renames_and_begin_with_the_commit_that_add
         {"id": 1, "price": 2, "note": None},
     )
     assert wide not in [change.commit for change in story(session, branch, {"id": 1})]
+
+
+def swap(one: str, other: str) -> list[str]:
+    """Gives each of two columns the other's name."""
+    names = ((one, "swapped"), (other, one), ("swapped", other))
+    return [f"alter table t rename column {old} to {new}" for old, new in names]
+
+
+def test_columns_that_exchange_their_names_in_one_commit(session: Session) -> None:
+    branch = line(session)
+    create = "create table t (id int primary key, v int, w int)"
+    added = commit(session, create, "insert into t values (1, 10, 20)", branch=branch)
+    changed = commit(session, "update t set v = 11", branch=branch)
+    commit(session, *swap("v", "w"), branch=branch)
+    assert brief(story(session, branch, {"id": 1}, "v")) == [(added, "added", ("w",))]
+    assert brief(story(session, branch, {"id": 1}, "w")) == [(changed, "modified", ("v",)), (added, "added", ("v",))]
+    both = commit(session, *swap("v", "w"), "update t set w = 21", branch=branch)
+    changes = story(session, branch, {"id": 1})
+    assert brief(changes) == [
+        (both, "modified", ("w",)),
+        (changed, "modified", ("v",)),
+        (added, "added", ("id", "v", "w")),
+    ]
+    assert (changes[0].before, changes[0].after) == ({"id": 1, "v": 11, "w": 20}, {"id": 1, "v": 11, "w": 21})
 
 
 @pytest.mark.parametrize(
@@ -314,6 +338,8 @@ def test_values_are_exact(session: Session) -> None:
         ("time", "-26:00:01", "-26:00:01"),
         ("bit(9)", "300", 300),
         ("double", "0.1", 0.1),
+        ("float", "0.1", 0.1),
+        ("float", "16777216", 16777216.0),
     ],
 )
 def test_keys_of_every_type(session: Session, kind: str, text: str, value: Any) -> None:
@@ -328,6 +354,25 @@ def test_keys_of_every_type(session: Session, kind: str, text: str, value: Any) 
     (same,), total = session.matching_keys("t", added, "`a%b` = 1", 5)
     assert same == key
     assert total == 1
+
+
+def test_a_float_is_found_as_it_is_shown_and_as_it_was_given(session: Session) -> None:
+    branch = line(session)
+    added = commit(
+        session,
+        "create table t (k float primary key)",
+        "insert into t values (0.123456789), (16777217), (2.5)",
+        branch=branch,
+    )
+    for text, shown in (("0.123456789", 0.12345679), ("0.12345679", 0.12345679), ("16777217", 16777216.0)):
+        (found,) = session.row_changes("t", added, [session.key_of("t", {"k": text}, added)])
+        assert (found.key, [change.commit for change in found.changes]) == ({"k": shown}, [added])
+    removed = commit(session, "delete from t", branch=branch)
+    for text in ("0.123456789", "0.12345679", "16777217", "2.5"):
+        changes = story(session, branch, session.key_of("t", {"k": text}, removed))
+        assert [change.commit for change in changes] == [removed, added]
+    for text in ("1e300", "0.1234"):
+        assert story(session, branch, session.key_of("t", {"k": text}, removed)) == []
 
 
 def test_a_collation_that_takes_texts_for_equal(session: Session) -> None:
@@ -538,7 +583,9 @@ def test_rows_on_two_branches_that_are_merged(session: Session, steps: list[tupl
 
 RESHAPED = st.lists(
     st.tuples(
-        st.sampled_from(["set", "set", "remove", "add", "column", "default", "drop", "rename", "key", "key name"]),
+        st.sampled_from(
+            ["set", "set", "remove", "add", "column", "default", "drop", "rename", "swap", "key", "key name"]
+        ),
         st.integers(1, 2),
         st.integers(0, 9),
     ),
@@ -548,6 +595,7 @@ RESHAPED = st.lists(
 
 
 @DRAWN
+@example(steps=[("key", 1, 1), ("remove", 1, 0), ("key name", 1, 0), ("key", 1, 0)])
 @given(steps=RESHAPED)
 def test_rows_of_a_table_whose_columns_and_key_change(session: Session, steps: list[tuple[Any, ...]]) -> None:
     branch, account = line(session), Account()
@@ -585,6 +633,10 @@ def test_rows_of_a_table_whose_columns_and_key_change(session: Session, steps: l
         elif kind == "rename" and column is not None:
             statements = [f"alter table t rename column {names[column]} to r{number}"]
             names[column] = f"r{number}"
+        elif kind == "swap" and len(names) > 1:
+            other = list(names)[value % len(names) - 1]
+            statements = swap(names[str(column)], names[other])
+            names[str(column)], names[other] = names[other], names[str(column)]
         elif kind == "key":
             keys = ["z"] if keys == ["id"] and value % 2 else ["id", "z"] if keys == ["id"] else ["id"]
             spelled = ", ".join(key_name if name == "id" else name for name in keys)

@@ -165,6 +165,12 @@ def test_a_row_that_was_removed(told: Told) -> None:
     assert (change.before, change.after) == ({"state": "TX", "code": "00123", "price": Decimal("5.00")}, None)
     before = {"at": told.commits["first"]}
     assert told.brief(trace_rows("medians", key=key, **before)) == [(key, [("first", "added", "Medians/1/start/1")])]
+    with pytest.raises(RowNotFoundError) as error:
+        trace_rows("medians", where="medians.price < 6")
+    assert str(error.value) == (
+        "No row of `analysis/medians` matches `medians.price < 6` on its default branch, but rows that did were "
+        "removed, such as state = 'TX', code = '00123'. Ask for it by `--key state=TX --key code=00123`."
+    )
     assert told.brief(trace_rows("medians", where="code = '00123'", at="side")) == told.brief(
         trace_rows("medians", key=key, **before)
     )
@@ -216,8 +222,8 @@ def test_nothing_is_changed_by_asking(told: Told) -> None:
         (
             {"where": "code = '1'"},
             RowNotFoundError,
-            "No row of `analysis/medians` matches `code = '1'` on its default branch. "
-            "A row that was removed can be asked for by `--key`.",
+            "No row of `analysis/medians` matches `code = '1'` on its default branch, nor did one that was removed. "
+            "One that matched before it was changed can be asked for by `--key`.",
         ),
         (
             {"key": {"state": "'`\"\\", "code": "ü"}, "at": "side"},

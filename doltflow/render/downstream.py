@@ -39,7 +39,7 @@ def downstream_text(result: "TraceResult", width: int | None = None) -> Iterator
 
 def _is_all(graph: "Graph", target: str) -> bool:
     """Whether there is nothing below a table, or no table below a run."""
-    kinds = [kind for node, kind in graph.nodes(data="kind") if node != target]
+    kinds = [of["kind"] for node, of in graph.nodes(data=True) if node != target]
     return not kinds if graph.nodes[target]["kind"] == "table" else "table" not in kinds
 
 

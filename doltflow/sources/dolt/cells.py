@@ -80,6 +80,11 @@ class _Past:
             self._shapes[commit] = rowkeys.shape(self.connection, self.table, commit)
         return self._shapes[commit]
 
+    def names(self, commit: str) -> list[str]:
+        """The columns' names in order; none where the table is not there."""
+        of = self.shape(commit)
+        return of.names if of is not None else []
+
     def row(self, commit: str, key: Mapping[str, Any]) -> Row | None:
         place = (commit, tuple(key.items()))
         if place not in self._rows:
@@ -91,10 +96,10 @@ class _Past:
         """The names that columns had in a parent, by the names that a commit gave them."""
         place = (child, parent)
         if place not in self._renames:
-            after, before = self.shape(child), self.shape(parent)
-            names = (set(after.names), set(before.names)) if after and before else (set(), set())
-            # Without a name that is gone and a new one, none can have become the other.
-            ask = bool(names[0] - names[1]) and bool(names[1] - names[0])
+            after, before = self.names(child), self.names(parent)
+            gone, new = set(before) - set(after), set(after) - set(before)
+            # Without a name that is gone and a new one none has become the other, unless two were exchanged.
+            ask = bool(gone and new) or (not gone and not new and after != before)
             self._renames[place] = self._asked_renames(child, parent) if ask else {}
         return self._renames[place]
 
@@ -225,28 +230,26 @@ class _Walk:
         The other answer is whether the column in question came to be on the way, which then is the change.
         """
         first = 0
-        while names.lacks(self.past.shape(commit)):
-            low, high = first, len(way) - 1  # The names are there at the first of these, and not at the last.
+        while (here := self.past.names(way[first])) != self.past.names(commit):
+            low, high = first, len(way) - 1
             while high - low > 1:
                 middle = (low + high) // 2
-                low, high = (low, middle) if names.lacks(self.past.shape(way[middle])) else (middle, high)
-            if low == high:
-                break
+                low, high = (middle, high) if self.past.names(way[middle]) == here else (low, middle)
             earlier = self._names_in(way[high], way[low], names)
             if earlier.ended:
                 self._add(way[low], names, way[high], earlier)
                 return names, True
-            if earlier == names:
-                break
             names, first = earlier, high
         return names, False
 
     def _names_in(self, parent: str, child: str, names: _Names) -> _Names:
         """The names in a parent of a commit."""
         before, after = self.past.shape(parent), self.past.shape(child)
-        if before is None or after is None or (before.key == after.key and not names.lacks(before)):
+        if before is None or after is None:
             return names
         renames = self.past.renames(child, parent)
+        if before.key == after.key and not names.lacks(before) and not renames:
+            return names
         row = self.past.row(child, names.key)
         new = {renames.get(name, name): name for name in after.names}
         key = {renames.get(name, name): value for name, value in names.key.items()}

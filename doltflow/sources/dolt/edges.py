@@ -121,6 +121,8 @@ def listed(
     connection.use(start)
     edges: tuple[set[Edge], ...] = tuple(set() for _ in keys)
     cuts: set[Edge] = set()
+    if set(keys[0]) != set(of.key):  # What no longer is the key was, once renamed, nothing before that.
+        return Listed(edges, frozenset())
     try:
         for number in range(0, len(keys), _CHUNK):
             _ask(connection, table, of, keys[number : number + _CHUNK], edges[number : number + _CHUNK], removals)

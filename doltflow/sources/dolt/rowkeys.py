@@ -1,6 +1,7 @@
 """Single rows of a table at a commit: its key, the rows that a predicate or a key names, their exact values."""
 
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -177,6 +178,28 @@ def matching(connection: Connection, table: str, at: str, where: str, limit: int
     return [dict(zip(of.key, map(_plain, row), strict=True)) for row in rows], total
 
 
+def removed(connection: Connection, table: str, at: str, where: str, limit: int) -> list[dict[str, Any]]:
+    """The keys of rows that a predicate took when they were removed, and that are not there at a commit.
+
+    Args:
+        connection: Where to ask.
+        table: The table, as the database spells it.
+        at: Full hash of the commit.
+        where: A predicate that `matching` takes.
+        limit: At most so many removals are looked at.
+    """
+    of = keyed_shape(connection, table, at)
+    connection.use(at)
+    before = ", ".join(f"{quote(f'from_{name}')} as {quote(name)}" for name in of.names)
+    source = f"(select {before} from {quote(f'dolt_diff_{table}')} where diff_type = 'removed') as {quote(table)}"
+    try:
+        rows = connection.rows(f"select distinct {_selected(of, of.key)} from {source} where ({where}) limit {limit:d}")
+    except DoltError:  # In a shallow clone it cannot be told.
+        return []
+    keys = [dict(zip(of.key, map(_plain, values), strict=True)) for values in rows]
+    return [key for key in keys if row(connection, table, at, of, key) is None]
+
+
 def row(connection: Connection, table: str, at: str, of: Shape, key: Mapping[str, Any]) -> dict[str, Any] | None:
     """The one row that has these values at a commit; None where there is none, or several.
 
@@ -210,13 +233,25 @@ def marked(text: str) -> str:
 
 def bound(of: Shape, key: Mapping[str, Any]) -> list[Any]:
     """A key's values as they are given to Dolt: a text is compared with a text, so that an index can be used."""
-    values = []
+    values: list[Any] = []
     for name, value in key.items():
         column = of.column(name)
         kind = column.base if column is not None else ""
         is_text = kind not in (*_INTEGERS, *_BYTES, "decimal", "float", "double")
-        values.append(str(value) if is_text and isinstance(value, int | Decimal | float) else value)
+        if kind == "float" and isinstance(value, int | float):
+            values.append(_single(value))
+        else:
+            values.append(str(value) if is_text and isinstance(value, int | Decimal | float) else value)
     return values
+
+
+def _single(value: float) -> float:
+    """What a number becomes in a column of four bytes: Dolt's own tables of differences compare with just that."""
+    try:
+        found: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:  # No such column holds it.
+        return value
+    return found
 
 
 def _selected(of: Shape, names: Sequence[str]) -> str:

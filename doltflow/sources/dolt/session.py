@@ -298,6 +298,10 @@ class Session:
         """The keys of the rows that a predicate takes; see `doltflow.sources.dolt.rowkeys.matching`."""
         return rowkeys.matching(self._connection, table, at, where, limit)
 
+    def removed_keys(self, table: str, at: str, where: str, limit: int) -> list[dict[str, object]]:
+        """The keys of removed rows that a predicate took; see `doltflow.sources.dolt.rowkeys.removed`."""
+        return rowkeys.removed(self._connection, table, at, where, limit)
+
     def row_changes(
         self,
         table: str,
