@@ -30,16 +30,15 @@ def keep_sources(flow: Any, script: Path) -> tuple[tuple[str, str], ...]:
     store = getattr(getattr(flow, "_datastore", None), "_ca_store", None)
     if store is None:
         return ()
-    kept = []
+    contents: dict[str, bytes] = {}
     for path in _files(script):
         try:
             content = path.read_bytes()
-            if len(content) <= _LARGEST:
-                name = Path(os.path.relpath(path, script.parent)).as_posix()
-                kept.append((name, _keep(store, content)))
         except OSError:  # Gone meanwhile, or not to be read: then the record says what there is.
             continue
-    return tuple(sorted(kept))
+        if len(content) <= _LARGEST:
+            contents[Path(os.path.relpath(path, script.parent)).as_posix()] = content
+    return tuple(sorted(zip(contents, _keep(store, list(contents.values())), strict=True)))
 
 
 def _files(script: Path) -> list[Path]:
@@ -65,11 +64,14 @@ def _files(script: Path) -> list[Path]:
 _keys: dict[bytes, str] = {}
 
 
-def _keep(store: Any, content: bytes) -> str:
-    digest = hashlib.sha256(content).digest()
-    if digest not in _keys:
-        _keys[digest] = str(store.save_blobs(iter([content]))[0].key)
-    return _keys[digest]
+def _keep(store: Any, contents: list[bytes]) -> list[str]:
+    """The keys of contents, those that are new to this process saved all together: a store may be far away."""
+    digests = [hashlib.sha256(content).digest() for content in contents]
+    new = {digest: content for digest, content in zip(digests, contents, strict=True) if digest not in _keys}
+    if new:
+        saved = store.save_blobs(iter(new.values()), len_hint=len(new))
+        _keys.update({digest: str(one.key) for digest, one in zip(new, saved, strict=True)})
+    return [_keys[digest] for digest in digests]
 
 
 def foreach_path(flow: Any) -> tuple[tuple[str, int], ...]:
