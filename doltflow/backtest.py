@@ -10,7 +10,16 @@ from doltflow.compare.production import BacktestTable, compare_with_production
 from doltflow.errors import BranchExistsError, RerunFailedError
 from doltflow.rerun import CodeChoice, CodeOrigin
 from doltflow.rerun.backtest import BacktestPlan, plan_backtest
-from doltflow.rerun.carrying import BacktestRun, Prepared, carry_out, check_reads, outcomes, prepare, run_here
+from doltflow.rerun.carrying import (
+    BacktestRun,
+    Prepared,
+    carry_out,
+    check_reads,
+    outcomes,
+    prepare,
+    run_here,
+    tell_left_out,
+)
 from doltflow.rerun.making import (
     ListedBranch,
     branches_to_remove,
@@ -100,7 +109,7 @@ def backtest(
         is_run = (run or resume) and bool(plan.flows)
         known = existing(workspace, plan, base)
         done = _done(workspace, plan, known, run or resume, resume)
-        _tell_left_out(workspace, plan)
+        tell_left_out(workspace, plan)
         prepared = prepare(workspace, stack, plan.flows, code, settings, is_run=is_run)
         check_reads(workspace, plan, is_run=is_run)
         began = {item.database: item.made.commit for item in known}
@@ -147,14 +156,6 @@ def _done(
             f"`doltflow backtest --remove {quote(plan.branch)}` removes it.",
         )
     return runs_on(workspace, known)
-
-
-def _tell_left_out(workspace: Workspace, plan: BacktestPlan) -> None:
-    for item in plan.left_out:
-        workspace.warn(
-            f"`{item.database}/{item.table}` is left out: {item.records.run.pathspec}, which wrote it, is not the "
-            "newest run of its flow, and a backtest runs each flow once."
-        )
 
 
 def _command(

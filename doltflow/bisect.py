@@ -48,11 +48,12 @@ class BisectResult:
         database, table: The output that it is about.
         input: The input database.
         good, bad: Both ends.
-        candidates: How many commits there are between which one was to be found, both ends included.
+        line: Full hashes of the commits among which one was to be found, oldest first, both ends included.
         most: How many flows were to run at most.
         last: The last commit at which the predicate is as at the older end; None for a dry run.
-        first: The first one at which it is not; None for a dry run.
+        first: The first one at which it is known not to be; None for a dry run.
         tried: The commits on which it was evaluated, in that order.
+        failed: The commits on which it could not be, and why. Those between `last` and `first` may be the one too.
         warnings: What was missing or strange, one sentence each.
     """
 
@@ -62,12 +63,22 @@ class BisectResult:
     input: str
     good: Commit
     bad: Commit
-    candidates: int
+    line: tuple[str, ...]
     most: int
     last: TriedCommit | None
     first: TriedCommit | None
     tried: tuple[TriedCommit, ...]
+    failed: tuple[tuple[Commit, str], ...]
     warnings: tuple[str, ...]
+
+    @property
+    def untried(self) -> tuple[Commit, ...]:
+        """The commits between `last` and `first`, all of which failed; none where `first` is the one for certain."""
+        if self.last is None or self.first is None:
+            return ()
+        ends = [self.line.index(one.commit.hash) for one in (self.last, self.first)]
+        between = self.line[ends[0] + 1 : ends[1]]
+        return tuple(commit for commit, _ in self.failed if commit.hash in between)
 
 
 def bisect(
@@ -109,12 +120,14 @@ def bisect(
         tell: Called with a line for each step that begins or ends, and for each commit that was tried.
         log_line: Called with each line that the flows print.
 
+    Where it cannot be evaluated on a commit between the ends, as the flows fail there, another one is tried.
+
     Raises:
         QueryError: The predicate is none.
         UsageError, RefNotFoundError, AmbiguousDatabaseError, TableNotFoundError, NotReplayableError, FlowFileError,
         StoreNotFoundError, ColumnNotFoundError: As they say; nothing was made.
         NotTurningError: The predicate is the same at both ends; what was run is used again.
-        RerunFailedError: A flow failed; what was done is used again.
+        RerunFailedError: A flow failed at an end; what was done is used again.
     """
     question = _question(predicate)
     with open_workspace(load_settings(folder), database, folder) as workspace, ExitStack() as stack:
@@ -141,13 +154,25 @@ def bisect(
         tell(f"{len(commits)} commits of {name}; at most {len(planned) + halvings} backtests, runs: {whole}{before}.")
         there = {commit.hash: commit for commit in listed}
         found = BisectResult(
-            predicate, *key, name, there[ends[0]], there[ends[1]], len(commits), most, None, None, (), ()
+            predicate,
+            *key,
+            name,
+            there[ends[0]],
+            there[ends[1]],
+            tuple(commit.hash for commit in commits),
+            most,
+            None,
+            None,
+            (),
+            (),
+            (),
         )
         if dry_run:
             return replace(found, warnings=workspace.warnings)
         tries = _Tries(workspace, points, key, question, tell, log_line)
         last, first = _turn(tries, commits, predicate)
-        return replace(found, last=last, first=first, tried=tuple(tries.tried), warnings=workspace.warnings)
+        tried, failed = tuple(tries.tried), tuple(tries.failed)
+        return replace(found, last=last, first=first, tried=tried, failed=failed, warnings=workspace.warnings)
 
 
 def _question(predicate: str) -> str:
@@ -207,6 +232,21 @@ class _Tries:
         self._tell = tell
         self._log_line = log_line
         self.tried: list[TriedCommit] = []
+        self.failed: list[tuple[Commit, str]] = []
+
+    def on_any(self, commits: Sequence[Commit]) -> TriedCommit | None:
+        """The same on that of some commits, near the middle first, on which it goes well; None where there is none."""
+        middle = (len(commits) - 1) / 2
+        known = {commit.hash for commit, _ in self.failed}
+        for number in sorted(range(len(commits)), key=lambda number: abs(number - middle)):
+            if commits[number].hash in known:
+                continue
+            try:
+                return self.on(commits[number])
+            except RerunFailedError as error:
+                self.failed.append((commits[number], str(error)))
+                self._tell(f"{commits[number].hash[:8]}: {error}")
+        return None
 
     def on(self, commit: Commit) -> TriedCommit:
         """Runs the flows on a commit and evaluates the predicate.
@@ -239,7 +279,13 @@ class _Tries:
                 f"On {commit.hash} no flow wrote `{self._key[1]}`, so that the predicate cannot be evaluated.",
                 "Take ends between which the flows write it.",
             )
-        value = _ask(self._workspace, self._key, made.commit, self._question)
+        try:
+            value = _ask(self._workspace, self._key, made.commit, self._question)
+        except DoltflowError as error:
+            raise RerunFailedError(
+                f"The predicate cannot be evaluated on what {made.run} made of {commit.hash}: {error.message}",
+                error.hint,
+            ) from error
         return TriedCommit(commit, value, made.commit, result.branch, result.runs)
 
 
@@ -252,12 +298,11 @@ def _turn(tries: _Tries, commits: Sequence[Commit], predicate: str) -> tuple[Tri
             f"{first.commit.hash}: nowhere between them need it turn.",
             "Take other ends, or another predicate; what was run is used again.",
         )
-    low, high = 0, len(commits) - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        one = tries.on(commits[middle])
+    between = list(commits[1:-1])
+    while (one := tries.on_any(between)) is not None:
+        number = between.index(one.commit)
         if one.value == last.value:
-            low, last = middle, one
+            last, between = one, between[number + 1 :]
         else:
-            high, first = middle, one
+            first, between = one, between[:number]
     return last, first

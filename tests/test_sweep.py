@@ -17,14 +17,19 @@ import pytest
 from conftest import FLOWS, footprint, head, sql
 from dated import commit, dated_database
 from flows.harness import World, wait_for, world
+from histories import histories
 
 from doltflow.cli import main
-from doltflow.errors import QueryError
+from doltflow.errors import NotReplayableError, QueryError, RefNotFoundError
 from doltflow.model.commit import Commit
 from doltflow.model.moment import parse_moment
-from doltflow.rerun.line import parse_every, parse_range, thinned
+from doltflow.rerun.backtest import plan_from
+from doltflow.rerun.inputs import Input
+from doltflow.rerun.line import find_ends, parse_every, parse_range, thinned, way, where_inputs_changed
+from doltflow.rerun.pipeline import read_pipeline
 from doltflow.sources.dolt import Database
 from doltflow.sql import is_aggregate
+from doltflow.workspace import load_settings, open_workspace
 
 MEDIANS, VARIANCES = "TraceMedians", "TraceVariances"
 CHANGES = (
@@ -278,6 +283,20 @@ def test_a_bisect_finds_the_first_commit_and_says_before_how_many_runs_that_take
     assert months.runs() == ran
 
 
+def test_a_bisect_goes_round_commits_on_which_the_flows_fail(
+    months: Months, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = months.commits
+    ends = ("--good", made["first"], "--bad", made["more"], "--table", "medians")
+    code, out, err = asked(capsys, "--bisect", "avg(price) > 10.2", *ends, "--output", "json")
+    data = data_of(out)
+    assert (code, data["exact"], data["last"]["message"], data["first"]["message"]) == (3, False, "first", "mended")
+    ((failed,), tried) = data["failed"], [one["message"] for one in data["tried"]]
+    assert (failed["commit"], "Its log is " in failed["error"]) == (made["broken"], True)
+    assert tried == ["first", "more", "mended"]
+    assert "error: It turns at one of 2 commits: on the others the flows failed." in err
+
+
 def test_an_interrupt_ends_all_flows_and_names_what_stays(months: Months) -> None:
     script = months.world.folder / "trace_medians.py"
     text = script.read_text()
@@ -372,6 +391,37 @@ def test_what_does_not_fit_the_data_is_refused_before_anything_is_made(
         assert (told[0], message in told[2]) == (code, True), (arguments, told)
     assert months.runs() == runs
     assert [sql(f, "select * from dolt_branches") for f in (months.prices, months.analysis)] == branches
+
+
+# The commits alone
+
+
+def test_the_way_of_a_branch_goes_over_merges_and_not_through_what_was_merged(tmp_path: Path) -> None:
+    with histories(tmp_path) as here, open_workspace(load_settings(tmp_path), None, tmp_path) as workspace:
+        here.database("raw", "t", "u")
+        here.database("made", "a")
+        first = here.head("raw")
+        workspace.add(Database.at(tmp_path / "raw"))
+        workspace.add(Database.at(tmp_path / "made"))
+        here.run("made", "A/1/s/1", "a", "insert into a values (1, 1)", reads=[("raw", "t", first, "main")])
+        here.branch("raw", "side")
+        aside = here.by_hand("raw", "insert into t values (1, 1)", branch="side")
+        unread = here.by_hand("raw", "insert into u values (1, 1)")
+        merged = here.merge("raw", "side")
+        undone = [here.by_hand("raw", statement) for statement in ("delete from t", "insert into t values (1, 1)")]
+        pipeline = read_pipeline(workspace)
+        assert find_ends(workspace, pipeline, first, "") == ("raw", first, undone[1])
+        assert find_ends(workspace, pipeline, first[:12], "main~1") == ("raw", first, undone[0])
+        found = way(workspace, "raw", first, undone[1])
+        assert [one.hash for one in found] == [first, unread, merged, *undone]
+        plan = plan_from(workspace, pipeline, (Input("raw", first),), "x", moment=None, base=None, tables=())
+        kept = where_inputs_changed(workspace, plan, "raw", found)
+        assert [one.hash for one in kept] == [first, merged, *undone]
+        for start, end, hint in ((aside, undone[1], "It was merged in"), (merged, first, "It is the later one")):
+            with pytest.raises(RefNotFoundError, match=hint):
+                way(workspace, "raw", start, end)
+        with pytest.raises(NotReplayableError, match="`made` is no input"):
+            find_ends(workspace, pipeline, here.head("made"), "")
 
 
 # Without a database

@@ -31,11 +31,13 @@ def bisect_data(result: "BisectResult") -> dict[str, Any]:
         "input": result.input,
         "good": result.good.hash,
         "bad": result.bad.hash,
-        "candidates": result.candidates,
+        "candidates": len(result.line),
         "runs_at_most": result.most,
         "last": _tried_data(result.last) if result.last is not None else None,
         "first": _tried_data(result.first) if result.first is not None else None,
         "tried": [_tried_data(one) for one in result.tried],
+        "failed": [commit_data(commit) | {"error": error} for commit, error in result.failed],
+        "exact": result.first is not None and not result.untried,
         "dry_run": result.first is None,
         "warnings": list(result.warnings),
     }
@@ -51,7 +53,7 @@ def _text(result: "BisectResult") -> Iterator[RenderableType]:
     output = f"{safe(result.database)}/{safe(result.table)}"
     if result.first is None or result.last is None:
         yield Text(
-            f"{safe(result.predicate)} of {output}: {count(result.candidates, 'commit')}, "
+            f"{safe(result.predicate)} of {output}: {count(len(result.line), 'commit')}, "
             f"{count(result.most, 'run')} at most",
             overflow="fold",
         )
@@ -66,6 +68,8 @@ def _text(result: "BisectResult") -> Iterator[RenderableType]:
     # The hash is whole: it is there to be copied.
     yield Text(f"{safe(commit.hash)} {safe(result.input)}", style="bold yellow", overflow="fold")
     yield from indented(f"{moment(commit.date)} · {safe(commit.author)}", f"“{first_line(commit.message)}”")
+    untried = (f"{safe(one.hash)}  “{first_line(one.message)}”" for one in result.untried)
+    yield from section("Or at one of these, on which the flows failed", indented(*untried))
     tried = sorted(result.tried, key=lambda one: (one.commit.date, one.commit.hash))
     yield from section("Tried", (part for one in tried for part in _tried(one)))
 

@@ -121,6 +121,15 @@ def _codes(
     return found
 
 
+def tell_left_out(workspace: Workspace, plan: BacktestPlan) -> None:
+    """Warns of the tables that no flow of a plan would make again."""
+    for item in plan.left_out:
+        workspace.warn(
+            f"`{item.database}/{item.table}` is left out: {item.records.run.pathspec}, which wrote it, is not the "
+            "newest run of its flow, and a backtest runs each flow once."
+        )
+
+
 def check_reads(workspace: Workspace, plan: BacktestPlan, *, is_run: bool) -> None:
     """Makes sure that what the flows read is there; of a table of its own a flow may well make the first version.
 

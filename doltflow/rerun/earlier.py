@@ -90,8 +90,8 @@ class EarlierRuns:
         """The runs that a run of a flow would be the same as, newest first."""
         if flow.run.flow not in self._prepared:
             return
-        made = [run for run in self._workspace.made_by_runs() if run.flow == flow.run.flow]
-        for pathspec in sorted(made, key=lambda run: run.run_id, reverse=True):
+        made = {run: made for run, made in self._workspace.made_by_runs().items() if run.flow == flow.run.flow}
+        for pathspec in sorted(made, key=lambda run: max(one.date for one in made[run]), reverse=True):
             commits = self._workspace.commits_of_run(pathspec.run)
             if not self._may_match(commits, standing):
                 continue

@@ -19,6 +19,7 @@ from doltflow.rerun.carrying import (
     check_reads,
     outcomes,
     prepare,
+    tell_left_out,
 )
 from doltflow.rerun.code import CodeChoice
 from doltflow.rerun.earlier import EarlierRun, EarlierRuns, Standing
@@ -121,6 +122,7 @@ class Points:
         self._moment: datetime | None = parse_moment(asked.as_of, end=True) if asked.as_of is not None else None
         self.database = database
         self.plan = self._plan(newest)
+        tell_left_out(workspace, self.plan)
         self.prepared: dict[str, Prepared] = prepare(
             workspace, stack, self.plan.flows, asked.code, asked.settings, is_run=bool(self.plan.flows)
         )

@@ -190,7 +190,6 @@ def _check(modes: list[str], asked: Mapping[str, object], output: Output, *, is_
 def _sweep(commits: str, output: Output, options: dict[str, Any]) -> Iterator[str]:
     with aside():
         from doltflow.render.sweep import lines_of, sweep_answer
-        from doltflow.render.terminal import error
         from doltflow.sweep import SweptCommit
         from doltflow.sweep import sweep as ask
 
@@ -206,8 +205,15 @@ def _sweep(commits: str, output: Output, options: dict[str, Any]) -> Iterator[st
     answer(told)
     failed = f"The backtest failed on {len(result.failed)} of {len(result.commits)} commits."
     hint = "What was done stays, and the same command goes on after it. `doltflow backtest --list` shows the branches."
-    say(error(failed, hint, sys.stderr))
-    raise typer.Exit(3)
+    raise _failed(failed, hint)
+
+
+def _failed(message: str, hint: str) -> typer.Exit:
+    """What ends the program after the answer was given, with an error all the same."""
+    from doltflow.render.terminal import error
+
+    say(error(message, hint, sys.stderr))
+    return typer.Exit(3)
 
 
 def _bisect(
@@ -221,7 +227,12 @@ def _bisect(
 
         result = ask(condition, table=next(iter(tables), None), **options)
     warn(result.warnings)
-    return bisect_answer(result, output, sys.stdout)
+    told = bisect_answer(result, output, sys.stdout)
+    if not result.untried:
+        return told
+    answer(told)
+    failed = f"It turns at one of {len(result.untried) + 1} commits: on the others the flows failed."
+    raise _failed(failed, "Mend the flows, and give the same command again: what was done is not repeated.")
 
 
 def _list(database: str | None, output: Literal["text", "json"]) -> Iterator[str]:
