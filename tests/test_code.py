@@ -224,7 +224,7 @@ def test_what_is_gone_is_named_and_the_next_way_is_taken(runs: Runs, tmp_path: P
         code = found(runs.clean)
         assert (code.code.origin, code.warnings) == (
             "kept",
-            (f"The git repository of {script} is not there any more.",),
+            (f"git finds no repository that {script} is in.",),
         )
         git(runs.project, "init", "-q")
         code = found(runs.clean)

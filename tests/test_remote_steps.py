@@ -109,6 +109,15 @@ def test_a_step_without_the_environment_gets_its_pins(
     assert bare.stdout == f"{tmp_path}/package/.mf_code/doltflow/sources/metaflow/remote.py\n", bare.stderr
 
 
+def test_a_backtest_says_where_its_code_comes_from(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["backtest", "--commit", "main~3", "--dry-run", "--code", "recorded"]
+    assert main([*asked, "--output", "json"]) == 0
+    (flow,) = json.loads(capsys.readouterr().out)["data"]["flows"]
+    assert (flow["flow"], flow["origin"], flow["changed"]) == ("RemoteFlow", "kept", [])
+    assert main(asked) == 0
+    assert "its code is as doltflow kept it with the run" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("kind", ["replay", "backtest"])
 def test_a_run_that_is_tagged_as_a_rerun_and_has_no_pins_stops(here: Recorded, kind: str) -> None:
     done = here.world.run("remote_flow.py", "--tag", f"doltflow:{kind}-of=RemoteFlow/7", check=False)

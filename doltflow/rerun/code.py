@@ -208,7 +208,7 @@ def _from_commit(workspace: Workspace, run: Run, told: _Told, flow_file: Path | 
     script = flow_file.resolve() if flow_file is not None else told.script
     repository = repository_of(script)
     if repository is None:
-        raise FlowFileError(f"The git repository of {script} is not there any more.")
+        raise FlowFileError(f"git finds no repository that {script} is in.")
     path = script.relative_to(repository).as_posix()
     there = has_file(repository, told.commit, path)
     if there is None:
