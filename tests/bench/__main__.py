@@ -77,7 +77,7 @@ def run(arguments: list[str], folder: Path, output: Path | None = None) -> float
 
 def peak_of(arguments: list[str], folder: Path) -> float:
     """The peak resident memory of a program, in MiB."""
-    process = subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_maxrss / 1024  # Linux counts in kibibytes.
@@ -222,6 +222,47 @@ def history_figures(folder: Path) -> list[Figure]:
     return figures
 
 
+def rerun_figures(folder: Path) -> list[Figure]:
+    """A replay against the plain run of its flow; branches and verdicts on few and on many rows."""
+    import reruns
+
+    doltflow = str(Path(sys.executable).with_name("doltflow"))
+    usual = reruns.Reruns(folder / "usual", 500_000)
+    replay = [doltflow, "replay", f"{reruns.CLASS}/latest"]
+    ours, raw = [], []
+    for number in range(8):
+        usual.renew()  # Both write tables that are not there.
+        raw_seconds = run(usual.run_command(), usual.folder)
+        seconds = run(replay, usual.folder)
+        if number:
+            ours.append(seconds)
+            raw.append(raw_seconds)
+    name = "`doltflow replay` of a flow on 500,000 prices / `python flow.py run` of it"
+    figures = [figure(name, 1.15, ours, raw, peak_of(replay, usual.folder))]
+
+    few, many = reruns.Reruns(folder / "few", 10_000), reruns.Reruns(folder / "many", 1_000_000)
+    for each in (few, many):
+        run(each.run_command(1_000), each.folder)
+    ours, raw = [], []
+    for number in range(12):
+        pair = [
+            run([doltflow, "backtest", "--commit", each.first, "--branch", f"b{number}"], each.folder)
+            for each in (many, few)
+        ]
+        if number:
+            ours.append(pair[0])
+            raw.append(pair[1])
+    peak = peak_of([doltflow, "backtest", "--commit", many.first, "--branch", "last"], many.folder)
+    name = "`doltflow backtest`: branches on 1,000,000 rows / on 10,000"
+    figures.append(figure(name, 1.1, ours, raw, peak))
+
+    for what, commit in (("the same", "more"), ("one row more", "first")):
+        pair = reruns.verdicts(many, few, commit, 500)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        figures.append(figure(f"a replay's verdict, {what}, on 1,000,000 rows / on 10,000", 1.1, *pair, peak))
+    return figures
+
+
 def table(figures: list[Figure]) -> str:
     """The figures as a Markdown table."""
     lines = ["| | ratio | goal | | seconds | raw | peak MiB |", "| --- | --- | --- | --- | --- | --- | --- |"]
@@ -253,6 +294,7 @@ def main() -> None:
         "small": small_figure,
         "bulk": bulk_figures,
         "history": history_figures,
+        "reruns": rerun_figures,
     }
     wanted = [name for name in sys.argv[1:] if name in scenarios] or list(scenarios)
     figures: list[Figure] = []
