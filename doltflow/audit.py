@@ -8,11 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from doltflow.errors import (
-    DatabaseNotFoundError,
-    DoltflowError,
-    RunNotFoundError,
     StoreNotFoundError,
-    TableNotFoundError,
 )
 from doltflow.model.access import Access
 from doltflow.model.artifact import Record
@@ -21,8 +17,7 @@ from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
 from doltflow.sources.metaflow.store import Store
 from doltflow.sources.metaflow.stored import StoredTask
-from doltflow.workspace import Workspace, find_run, load_settings, open_workspace
-from doltflow.workspace.at import named_table
+from doltflow.workspace import Workspace, load_settings, open_workspace, table_or_run
 from doltflow.workspace.disagreements import Disagreement, compare
 from doltflow.workspace.heads import Heads
 from doltflow.workspace.records import Artifacts, artifacts_of
@@ -84,18 +79,9 @@ def audit(
 
 
 def _named(workspace: Workspace, target: str) -> TableVersion | Pathspec:
-    """What the target names: a table, where there is one of that name, else a run."""
-    try:
-        return named_table(workspace, target, None)
-    except (TableNotFoundError, DatabaseNotFoundError) as error:
-        no_table: DoltflowError = error
-    try:
-        return find_run(workspace, target).zoomed("run")
-    except RunNotFoundError as no_run:
-        # The error that is nearer to what was meant: a run's name has a slash or is a number.
-        first, slash, _ = target.partition("/")
-        meant_run = first not in workspace.names if slash else target.isdigit()
-        raise (no_run if meant_run else no_table) from None
+    """What the target names; of a step or task its run."""
+    named = table_or_run(workspace, target)
+    return named.zoomed("run") if isinstance(named, Pathspec) else named
 
 
 @dataclass(slots=True)

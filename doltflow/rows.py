@@ -227,8 +227,6 @@ def _result(
     whole = build(gathered.facts, versions, zoom)
     kept = {node for one in versions for node in upstream(whole, one.id, depth)}
     graph = whole.subgraph(kept).copy()
-    shown = {f"{data['flow']}/{data['run_id']}" for _, data in graph.nodes(data=True) if "flow" in data}
-    runs = {name: run for name, run in gathered.runs.items() if name in shown}
     targets = tuple(one.id for one in versions)
     place = (version.database, version.table, column, history)
-    return RowsResult(*place, rows, matched, graph, targets, zoom, runs, workspace.warnings)
+    return RowsResult(*place, rows, matched, graph, targets, zoom, gathered.runs_in(graph), workspace.warnings)

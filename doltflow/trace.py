@@ -6,7 +6,7 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from doltflow.errors import DatabaseNotFoundError, DoltflowError, RunNotFoundError, TableNotFoundError, UsageError
+from doltflow.errors import RunNotFoundError, UsageError
 from doltflow.lineage import ZOOMS, Zoom, build, downstream, order, upstream
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
@@ -14,13 +14,13 @@ from doltflow.model.table import TableVersion
 from doltflow.workspace import (
     Gathered,
     Workspace,
-    find_run,
     follow,
     gather,
     gather_downstream,
     join,
     load_settings,
     open_workspace,
+    table_or_run,
     with_columns,
 )
 from doltflow.workspace.at import named_table
@@ -151,27 +151,17 @@ class _Asked:
 
 
 def _start(workspace: Workspace, target: str, at: str | None) -> TableVersion | Pathspec:
-    """What the target names: a table, where there is one of that name, else a run."""
-    try:
+    """What the target names; a run is in no database and at no commit."""
+    if workspace.asked is not None or at is not None:
         return named_table(workspace, target, at)
-    except (TableNotFoundError, DatabaseNotFoundError) as error:
-        if workspace.asked is not None or at is not None:
-            raise
-        no_table: DoltflowError = error
-    try:
-        return find_run(workspace, target)
-    except RunNotFoundError as no_run:
-        # The error that is nearer to what was meant: a run's name has a slash or is a number.
-        first, slash, _ = target.partition("/")
-        meant_run = first not in workspace.names if slash else target.isdigit()
-        raise (no_run if meant_run else no_table) from None
+    return table_or_run(workspace, target)
 
 
 def _trace_table(workspace: Workspace, version: TableVersion, asked: _Asked) -> TraceResult:
     gathered = asked.gather(workspace, versions=[version])
     whole = build(gathered.facts, [version], asked.zoom)
     graph = whole.subgraph(asked.nodes(whole, version.id)).copy()
-    return _result(workspace, graph, version.id, asked, gathered.runs)
+    return _result(workspace, graph, version.id, asked, gathered)
 
 
 def _trace_run(workspace: Workspace, pathspec: Pathspec, asked: _Asked) -> TraceResult:
@@ -197,14 +187,14 @@ def _trace_run(workspace: Workspace, pathspec: Pathspec, asked: _Asked) -> Trace
         if asked.depth != 0:
             kept |= {node for node in whole.successors(target) if whole.nodes[node]["kind"] == "table"}
     end = targets[0] if asked.direction == "downstream" else targets[-1]
-    return _result(workspace, whole.subgraph(kept).copy(), end, asked, gathered.runs)
+    return _result(workspace, whole.subgraph(kept).copy(), end, asked, gathered)
 
 
 def _result(
-    workspace: Workspace, graph: "networkx.DiGraph[str]", target: str, asked: _Asked, runs: dict[str, Run]
+    workspace: Workspace, graph: "networkx.DiGraph[str]", target: str, asked: _Asked, gathered: Gathered
 ) -> TraceResult:
     if asked.columns:
         follow(workspace, graph, target)
-    shown = {f"{data['flow']}/{data['run_id']}" for _, data in graph.nodes(data=True) if "flow" in data}
-    kept = {name: run for name, run in runs.items() if name in shown}
-    return TraceResult(graph, target, asked.zoom, kept, workspace.warnings, asked.direction, asked.depth)
+    return TraceResult(
+        graph, target, asked.zoom, gathered.runs_in(graph), workspace.warnings, asked.direction, asked.depth
+    )

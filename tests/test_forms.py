@@ -13,7 +13,8 @@ from conftest import sql
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doltflow.render.answer import TraceOutput, trace_answer
+from doltflow.render.answer import trace_answer
+from doltflow.render.graphs import GraphOutput
 from doltflow.trace import TraceResult, trace
 
 Graph = networkx.DiGraph
@@ -54,7 +55,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     return graph
 
 
-def answer(graph: Graph, output: TraceOutput) -> str:
+def answer(graph: Graph, output: GraphOutput) -> str:
     return "".join(trace_answer(TraceResult(graph, "the target", "run", {}, ("Ünsure.",)), output, None))
 
 
@@ -279,7 +280,7 @@ def test_no_comment_of_mermaid_is_a_directive() -> None:
 def test_the_demos_graph_is_the_same_in_every_form(demo_folder: Any, zoom: Any) -> None:
     result = trace("variance_by_procedure", zoom=zoom, columns=True)
 
-    def said(output: TraceOutput) -> str:
+    def said(output: GraphOutput) -> str:
         return "".join(trace_answer(result, output, None))
 
     graph = networkx.node_link_graph(json.loads(said("json"))["data"], edges="edges")

@@ -3,14 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from doltflow.render.dot import dot
 from doltflow.render.downstream import downstream_text
-from doltflow.render.edges import edges
 from doltflow.render.envelope import envelope, line
 from doltflow.render.forms import demo_data, run_data, runs_data, show_data, trace_about, trace_data
-from doltflow.render.graphml import graphml
+from doltflow.render.graphs import GraphOutput, graph_text, graph_warnings
 from doltflow.render.listing import demo_text, runs_text, show_text
-from doltflow.render.mermaid import limits, mermaid
 from doltflow.render.terminal import drawn, width
 from doltflow.render.tree import trace_text
 
@@ -24,30 +21,21 @@ Stream = TextIO | None
 """Where the answer will go, which decides on colours and line breaks; None where that is closed."""
 
 
-TraceOutput = Literal["text", "json", "mermaid", "dot", "graphml", "csv"]
-
-
-def trace_warnings(result: "TraceResult", output: TraceOutput) -> tuple[str, ...]:
+def trace_warnings(result: "TraceResult", output: GraphOutput) -> tuple[str, ...]:
     """The warnings of a trace, and those of the form that was asked for."""
-    return (*result.warnings, *(limits(result.graph) if output == "mermaid" else ()))
+    return (*result.warnings, *graph_warnings(result.graph, output))
 
 
-def trace_answer(result: "TraceResult", output: TraceOutput, stream: Stream) -> Iterator[str]:
+def trace_answer(result: "TraceResult", output: GraphOutput, stream: Stream) -> Iterator[str]:
     """The answer of `doltflow trace`."""
     match output:
         case "json":
             yield envelope("trace", trace_data(result))
-        case "mermaid":
-            yield mermaid(result.graph)
-        case "dot":
-            yield dot(result.graph)
-        case "graphml":
-            yield graphml(result.graph, trace_about(result))
-        case "csv":
-            yield edges(result.graph)
         case "text":
             told = trace_text if result.direction == "upstream" else downstream_text
             yield drawn(told(result, width(stream)), stream)
+        case _:
+            yield graph_text(result.graph, output, trace_about(result))
 
 
 def runs_answer(result: "RunsResult", output: Literal["text", "json", "jsonl"], stream: Stream) -> Iterator[str]:

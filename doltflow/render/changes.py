@@ -12,9 +12,10 @@ from rich.text import Text
 
 from doltflow.model.row import Row
 from doltflow.render import labels
-from doltflow.render.answer import Stream, TraceOutput, trace_answer
+from doltflow.render.answer import Stream, trace_answer
 from doltflow.render.envelope import envelope
 from doltflow.render.forms import trace_data
+from doltflow.render.graphs import GraphOutput
 from doltflow.render.plain import plain
 from doltflow.render.terminal import drawn, width
 from doltflow.render.text import count, first_line, moment, safe, short, value
@@ -29,7 +30,7 @@ _IN_KEY = 60
 _STYLES = {"added": "green", "modified": "yellow", "removed": "red"}
 
 
-def rows_answer(result: "RowsResult", output: TraceOutput, stream: Stream) -> Iterator[str]:
+def rows_answer(result: "RowsResult", output: GraphOutput, stream: Stream) -> Iterator[str]:
     """The answer of `doltflow trace` about rows: in the forms of graphs that of the versions that changed them."""
     match output:
         case "json":

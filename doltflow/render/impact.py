@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -10,12 +10,9 @@ from rich.text import Text
 from doltflow.model.run import Run
 from doltflow.render import labels
 from doltflow.render.accesses import version_name
-from doltflow.render.dot import dot
-from doltflow.render.edges import edges
 from doltflow.render.envelope import envelope
 from doltflow.render.forms import node_link
-from doltflow.render.graphml import graphml
-from doltflow.render.mermaid import limits, mermaid
+from doltflow.render.graphs import GraphOutput, graph_text, graph_warnings
 from doltflow.render.sections import indented, section
 from doltflow.render.terminal import drawn
 from doltflow.render.text import count, first_line, moment, safe, short
@@ -23,29 +20,21 @@ from doltflow.render.text import count, first_line, moment, safe, short
 if TYPE_CHECKING:
     from doltflow.impact import ImpactResult, SpoiledTable
 
-ImpactOutput = Literal["text", "json", "mermaid", "dot", "graphml", "csv"]
 
-
-def impact_warnings(result: "ImpactResult", output: ImpactOutput) -> tuple[str, ...]:
+def impact_warnings(result: "ImpactResult", output: GraphOutput) -> tuple[str, ...]:
     """The warnings of an impact, and those of the form that was asked for."""
-    return (*result.warnings, *(limits(result.graph) if output == "mermaid" else ()))
+    return (*result.warnings, *graph_warnings(result.graph, output))
 
 
-def impact_answer(result: "ImpactResult", output: ImpactOutput, stream: TextIO | None) -> Iterator[str]:
+def impact_answer(result: "ImpactResult", output: GraphOutput, stream: TextIO | None) -> Iterator[str]:
     """The answer of `doltflow impact`."""
     match output:
         case "json":
             yield envelope("impact", impact_data(result))
-        case "mermaid":
-            yield mermaid(result.graph)
-        case "dot":
-            yield dot(result.graph)
-        case "graphml":
-            yield graphml(result.graph, _about(result))
-        case "csv":
-            yield edges(result.graph)
         case "text":
             yield drawn(_text(result), stream)
+        case _:
+            yield graph_text(result.graph, output, _about(result))
 
 
 def _about(result: "ImpactResult") -> dict[str, Any]:

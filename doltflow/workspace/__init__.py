@@ -5,7 +5,7 @@ from doltflow.workspace.disagreements import disagreements
 from doltflow.workspace.downstream import gather_downstream
 from doltflow.workspace.gather import Gathered, gather, join, resolved
 from doltflow.workspace.records import RunRecords, read_run
-from doltflow.workspace.runs import all_runs, find_run
+from doltflow.workspace.runs import all_runs, find_run, table_or_run
 from doltflow.workspace.settings import Settings, load_settings
 from doltflow.workspace.workspace import Workspace, open_workspace
 
@@ -25,5 +25,6 @@ __all__ = [
     "open_workspace",
     "read_run",
     "resolved",
+    "table_or_run",
     "with_columns",
 ]

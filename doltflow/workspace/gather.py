@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from doltflow.errors import DoltError, RunNotFoundError
 from doltflow.lineage import Facts, Resolved
@@ -15,6 +16,9 @@ from doltflow.workspace.disagreements import disagreements
 from doltflow.workspace.records import RunRecords, read_run
 from doltflow.workspace.workspace import Workspace
 
+if TYPE_CHECKING:
+    import networkx
+
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
@@ -22,6 +26,11 @@ class Gathered:
 
     facts: Facts
     runs: dict[str, Run]
+
+    def runs_in(self, graph: "networkx.DiGraph[str]") -> dict[str, Run]:
+        """The runs that a part of the graph shows, or shows steps or tasks of."""
+        shown = {f"{of['flow']}/{of['run_id']}" for _, of in graph.nodes(data=True) if "flow" in of}
+        return {name: run for name, run in self.runs.items() if name in shown}
 
 
 def gather(

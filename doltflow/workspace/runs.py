@@ -1,11 +1,20 @@
-"""Which runs there are, in the store and in the commits, and which one a user means."""
+"""Which runs there are, in the store and in the commits, and which one, or which table, a user means."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from doltflow.errors import AmbiguousRunError, RunNotFoundError, nearest
+from doltflow.errors import (
+    AmbiguousRunError,
+    DatabaseNotFoundError,
+    DoltflowError,
+    RunNotFoundError,
+    TableNotFoundError,
+    nearest,
+)
 from doltflow.model.pathspec import Pathspec
+from doltflow.model.table import TableVersion
 from doltflow.sources.metaflow.store import LATEST, Store
+from doltflow.workspace.at import named_table
 from doltflow.workspace.index import Made
 from doltflow.workspace.workspace import Workspace
 
@@ -54,6 +63,26 @@ def find_run(workspace: Workspace, text: str) -> Pathspec:
         return _find_in_commits(workspace, text)
     except RunNotFoundError as error:
         raise (missing or error) from None
+
+
+def table_or_run(workspace: Workspace, target: str) -> TableVersion | Pathspec:
+    """What a user names: a table, on its default branch, where there is one of that name, else a run.
+
+    Raises:
+        TableNotFoundError, DatabaseNotFoundError, RunNotFoundError: There is neither.
+        AmbiguousDatabaseError, AmbiguousRunError: There are several.
+    """
+    try:
+        return named_table(workspace, target, None)
+    except (TableNotFoundError, DatabaseNotFoundError) as error:
+        no_table: DoltflowError = error
+    try:
+        return find_run(workspace, target)
+    except RunNotFoundError as no_run:
+        # The error that is nearer to what was meant: a run's name has a slash or is a number.
+        first, slash, _ = target.partition("/")
+        meant_run = first not in workspace.names if slash else target.isdigit()
+        raise (no_run if meant_run else no_table) from None
 
 
 def _find_in_commits(workspace: Workspace, text: str) -> Pathspec:

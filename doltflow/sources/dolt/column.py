@@ -6,6 +6,7 @@ from dataclasses import dataclass
 _COLUMN_TYPE = re.compile(r"(\w+)(?:\((.*)\))?(.*)", re.DOTALL)
 _WORDS = re.compile(r"'(?:[^']|'')*'|[^'\s]+|\s+")
 _VALUE = re.compile(r"'((?:[^']|'')*)'")
+_COLLATED = re.compile(r"(?: CHARACTER SET \w+)?(?: COLLATE \w+)?$")
 _SYNONYMS = {
     "bool": "tinyint(1)",
     "boolean": "tinyint(1)",
@@ -123,3 +124,8 @@ def spelled(kind: str) -> tuple[str, str]:
         arguments = ",".join(part.strip() for part in (arguments if "," in arguments else arguments + ",0").split(","))
     full = f"{name}({arguments})" if arguments else name
     return full + (" unsigned" if sign.strip() == "unsigned" else ""), rest
+
+
+def uncollated(type_: str) -> str:
+    """A type without its character set and collation."""
+    return _COLLATED.sub("", type_)

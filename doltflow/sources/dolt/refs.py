@@ -13,12 +13,11 @@ from doltflow.errors import (
     nearest,
 )
 from doltflow.model.quoting import literal, quote
-from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.column import Column, uncollated
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.supervisor import TEMPORARY
 
 HASH = re.compile(r"[0-9a-v]{32}")
-_COLLATED = re.compile(r"(?: CHARACTER SET \w+)?(?: COLLATE \w+)?$")
 _PREFIX = re.compile(r"[0-9a-v]{6,31}")
 
 
@@ -110,7 +109,7 @@ def table_columns(connection: Connection, table: str) -> list[Column] | None:
         return None
     single = sum(row[3] == "PRI" for row in rows) == 1
     return [
-        Column(str(row[0]), _COLLATED.sub("", str(row[1])), row[2] == "YES", 0 if single and row[3] == "PRI" else None)
+        Column(str(row[0]), uncollated(str(row[1])), row[2] == "YES", 0 if single and row[3] == "PRI" else None)
         for row in rows
     ]
 

@@ -19,10 +19,9 @@ from doltflow.errors import (
     nearest,
 )
 from doltflow.model.quoting import quote
-from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.column import Column, uncollated
 from doltflow.sources.dolt.connection import Connection
 
-_COLLATED = re.compile(r"(?: CHARACTER SET \w+)?(?: COLLATE \w+)?$")
 _UNKNOWN = re.compile(r'column "(.*)" could not be found')
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit")
 _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
@@ -52,7 +51,7 @@ def shape(connection: Connection, table: str, at: str) -> Shape | None:
         rows = connection.rows(f"show columns from {quote(table)}")
     except TableNotFoundError:
         return None
-    columns = tuple(Column(str(row[0]), _COLLATED.sub("", str(row[1]))) for row in rows)
+    columns = tuple(Column(str(row[0]), uncollated(str(row[1]))) for row in rows)
     return Shape(columns, tuple(str(row[0]) for row in rows if row[3] == "PRI"))
 
 
