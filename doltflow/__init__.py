@@ -1,8 +1,8 @@
 """doltflow: git blame, git bisect and make for every number that a pipeline on Dolt and Metaflow produced.
 
-In a flow: `from doltflow import DoltConfig, DoltDT`. For what the command `doltflow` answers: `trace`, `trace_table`,
-`trace_rows`, `runs`, `show`, `impact` and `status` of the modules with those names; each returns a frozen result and
-prints nothing.
+In a flow: `from doltflow import DoltConfig, DoltDT`. In a notebook: `doltflow.trace_table` and `doltflow.trace_rows`.
+What the commands answer, the function of a command's name in the module of that name answers, such as
+`from doltflow.status import status`: each returns a frozen result and prints nothing.
 """
 
 from importlib import import_module

@@ -1,12 +1,14 @@
 """The arrows between the layers, who may use which library, and what importing doltflow costs."""
 
 import ast
+import inspect
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -243,6 +245,12 @@ def test_what_a_command_line_starts_with_loads_nothing_heavy(module: str):
 @pytest.mark.parametrize("name", sorted(doltflow.__all__))
 def test_what_the_package_exports_is_there(name: str):
     assert getattr(doltflow, name) is not None
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS - {"rows"}))
+def test_the_function_of_a_commands_name_is_in_the_module_of_that_name(name: str):
+    function = getattr(import_module(f"doltflow.{name}"), name)
+    assert inspect.signature(function).return_annotation.__dataclass_params__.frozen
 
 
 def test_what_the_package_does_not_export_is_missing_as_in_any_module():
