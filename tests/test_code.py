@@ -6,8 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from flows.harness import World, wait_for, world
 
 from doltflow.cli import main
 from doltflow.errors import FlowFileError
+from doltflow.model.access import TaskRecord
 from doltflow.rerun.code import CodeFound, find_code
 from doltflow.sources.git import checked_out, differing, has_file, repository_of, worktree
 from doltflow.workspace import find_run, load_settings, open_workspace, read_run
@@ -180,15 +181,26 @@ def test_the_files_that_have_changed_are_named(runs: Runs, way: str) -> None:
     assert found(run, "current").code.changed == ("../lib/outside.py", "early.py")
 
 
-def without_sources(run: FlowRun, choice: Any) -> Found:
-    """The code of a run whose record tells of no sources, as one of an older doltflow does not."""
-    from dataclasses import replace
-
+def altered(run: FlowRun, choice: Any, alter: Callable[[TaskRecord], TaskRecord]) -> Found:
+    """The code of a run whose tasks have another record."""
     with open_workspace(load_settings(None)) as workspace:
         recorded = read_run(workspace, find_run(workspace, run.pathspec)).run
-        older = replace(recorded, tasks=tuple(replace(task, sources=()) for task in recorded.tasks))
-        with find_code(workspace, older, choice) as code:
+        other = replace(recorded, tasks=tuple(alter(task) for task in recorded.tasks))
+        with find_code(workspace, other, choice) as code:
             return Found(code, {}, workspace.warnings)
+
+
+def without_sources(run: FlowRun, choice: Any) -> Found:
+    """The code of a run whose record tells of no sources, as one of an older doltflow does not."""
+    return altered(run, choice, lambda task: replace(task, sources=()))
+
+
+def test_a_step_that_ran_elsewhere_does_not_hide_where_the_code_is(runs: Runs) -> None:
+    def elsewhere(task: TaskRecord) -> TaskRecord:
+        return replace(task, script="/metaflow/code_flow.py") if "/end/" in task.pathspec else task
+
+    code = altered(runs.kept, "current", elsewhere).code
+    assert (code.script, code.changed) == (runs.project / "flows" / "code_flow.py", ())
 
 
 def test_a_package_and_a_commit_tell_what_has_changed_too(runs: Runs) -> None:

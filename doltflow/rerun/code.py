@@ -44,7 +44,7 @@ class _Told:
     """What the tasks of a run recorded of their code.
 
     Attributes:
-        script: The flow's file, where it was.
+        script: The flow's file, where it was; of several places one where it still is.
         sources: It and its local modules: paths relative to it, and the keys of their contents.
         edited: Those of which several contents were seen: somebody worked on them meanwhile.
         commit: The commit of the git repository that it is in, of all tasks; None where there is none, or several.
@@ -68,8 +68,10 @@ class _Told:
             edited |= {name for name, key in task.sources if sources.get(name, key) != key}
             sources |= dict(task.sources)
         commits = {task.git_commit for task in told}
+        # A step on another machine had it in another folder.
+        scripts = [Path(task.script or "") for task in reversed(told)]
         return cls(
-            Path(told[-1].script or "") if told else None,
+            next((script for script in scripts if script.is_file()), scripts[0] if scripts else None),
             sources,
             tuple(sorted(edited)),
             commits.pop() if len(commits) == 1 else None,
