@@ -138,6 +138,23 @@ def test_what_was_put_back_or_cherry_picked_is_spoiled_again(here: Histories) ->
     assert ("medians", right) not in told(impact(f"prices@{bad}", depth=9))[0]
 
 
+def test_what_was_cherry_picked_beside_other_changes_is_spoiled(here: Histories) -> None:
+    hand(here, 1)
+    here.branch("prices", "side")
+    bad = hand(here, 2, message="Load")
+    hand(here, 3, branch="side", message="Load")
+    (picked,) = (row[0] for row in here.rows("prices", f"call dolt_cherry_pick('{bad}')", "side"))
+    later = hand(here, 4, branch="side")
+    spoiled = medians(here, 5, later)
+    assert told(impact(f"prices@{bad}")) == (
+        {("prices", commit) for commit in (bad, picked, later)} | {("medians", spoiled)},
+        ["Medians/5"],
+        {("prices", "main", "prices"), ("prices", "side", "prices"), ("made", "main", "medians")},
+    )
+    here.by_hand("prices", "delete from prices where id = 2", branch="side")
+    assert [head.branch for head in impact(f"prices@{bad}", table="prices").branches] == ["main", "main"]
+
+
 def test_what_a_run_replaced_from_good_inputs_is_clean_and_what_it_updated_is_not(here: Histories) -> None:
     good = hand(here, 1)
     bad = hand(here, 2)

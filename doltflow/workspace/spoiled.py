@@ -45,14 +45,26 @@ class Spoiled:
     def again(self, version: TableVersion) -> Iterator[TableVersion]:
         """The versions that have what the commit made of a table without being made from it.
 
-        As where it was put back after a revert, or cherry-picked to another branch.
+        As where it was put back after a revert, or cherry-picked or rebased to another branch.
         """
         content = self._content(version.database, version.table, version.commit)
         for hash_ in self._workspace.session(version.database).touching(version.table):
-            if hash_ not in self._ancestors() and content == self._content(version.database, version.table, hash_):
+            if hash_ in self._ancestors():
+                continue
+            if self._is_copy(version, hash_) or content == self._content(version.database, version.table, hash_):
                 same = self._workspace.version(version.database, version.table, hash_)
                 if same is not None and same != version:
                     yield same
+
+    def _is_copy(self, version: TableVersion, hash_: str) -> bool:
+        """Whether a commit is the wrong one, done once more on top of another: it has all but its hash of it."""
+        wrong, other = self._commit, self._workspace.find_commit(version.database, hash_)
+        before = next(iter(wrong.parents), None)
+        if other is None or other.hash == wrong.hash or before is None:
+            return False
+        told = [(one.author, one.email, one.date, one.message) for one in (wrong, other)]
+        session = self._workspace.session(version.database)
+        return told[0] == told[1] and session.remains(version.table, before, wrong.hash, hash_) is not False
 
     def _content(self, database: str, table: str, at: str) -> str | None:
         return self._workspace.session(database).table_hash(table, at)
