@@ -239,7 +239,11 @@ def test_a_flow_whose_code_or_parameters_changed_runs_again_and_only_that(
     (old,) = data_of(asked(capsys, *over)[1])["commits"]
     assert [run["run"] for run in old["runs"]] == [run["run"] for run in item["runs"]]
     only = (*over, "--table", "medians", "--set", f"{MEDIANS}.secret=x")
-    data = data_of(asked(capsys, *only)[1])
+    _, out, err = asked(capsys, *only, "--log")
+    data = data_of(out)
+    assert re.search(rf"^{first[:8]}: \S+ \S+ \[\d+/start/\d+ \(pid \d+\)\] Task is starting\.$", err, re.MULTILINE), (
+        err
+    )
     assert data["flows"][0]["set"] == {"secret": "x"}
     (new,) = data["commits"][0]["runs"]
     assert new["is_new"]

@@ -70,7 +70,7 @@ def _text(result: "BisectResult") -> Iterator[RenderableType]:
     yield from indented(f"{moment(commit.date)} · {safe(commit.author)}", f"“{first_line(commit.message)}”")
     untried = (f"{safe(one.hash)}  “{first_line(one.message)}”" for one in result.untried)
     yield from section("Or at one of these, on which the flows failed", indented(*untried))
-    tried = sorted(result.tried, key=lambda one: (one.commit.date, one.commit.hash))
+    tried = sorted(result.tried, key=lambda one: result.line.index(one.commit.hash))
     yield from section("Tried", (part for one in tried for part in _tried(one)))
 
 
