@@ -59,7 +59,10 @@ def backtest(
     ] = None,
     table: Annotated[
         list[str] | None,
-        typer.Option(metavar="TABLE", help="Only the flows that lead to this table; may be given again."),
+        typer.Option(
+            metavar="TABLE",
+            help="Only the flows that lead to this table; may be given again. With --bisect the table meant.",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
