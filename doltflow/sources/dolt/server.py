@@ -193,11 +193,6 @@ def _load_folder(folder: Path) -> Path:
     return folder / ".dolt" / "temptf"
 
 
-def _temporary_folder(folder: Path) -> Path:
-    # Each server leaves empty files behind where it looks for a place for temporary ones.
-    return _load_folder(folder) / "doltflow-server"
-
-
 def _our_pid(runtime: Path) -> int | None:
     try:
         return int((runtime / "pid").read_text())
@@ -227,7 +222,7 @@ def _start(folder: Path, runtime: Path) -> Endpoint:
 def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | None, str]:
     """A running server's endpoint, or None and what the server that died said."""
     config, log = runtime / "config.yaml", runtime / "server.log"
-    load_folder, temporary = _load_folder(folder), _temporary_folder(folder)
+    load_folder, temporary = _load_folder(folder), runtime / "tmp"
     for each in (load_folder, temporary):
         each.mkdir(exist_ok=True)
     config.write_text(
@@ -242,7 +237,8 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
     )
     log.write_bytes(b"")
     command = [program, "sql-server", "--config", str(config), "--skip-root-user-initialization"]
-    pid = _spawn(command, {"TMPDIR": str(temporary)}, log)
+    # Each server leaves empty files behind where it looks for a place for temporary ones.
+    pid = _spawn(command, {"TMPDIR": os.environ.get("TMPDIR") or str(temporary)}, log)
     with _killed_unless_ready(pid) as processes:
         (runtime / "pid").write_text(str(pid))
         script = str(Path(__file__).with_name("supervisor.py"))
@@ -346,5 +342,5 @@ def _stop(folder: Path, runtime: Path) -> None:
             (folder / ".dolt" / "sql-server.info").unlink(missing_ok=True)
             break
         time.sleep(0.001)
-    shutil.rmtree(_temporary_folder(folder), ignore_errors=True)
+    shutil.rmtree(runtime / "tmp", ignore_errors=True)
     (runtime / "pid").unlink(missing_ok=True)

@@ -28,7 +28,7 @@ def main(runtime: str, folder: str, program: str, pid: str) -> None:
         remove_temporary_branches(program, folder)
         for file in (Path(folder) / ".dolt" / "temptf").glob("doltflow-*.tsv"):
             file.unlink(missing_ok=True)
-        shutil.rmtree(Path(folder) / ".dolt" / "temptf" / "doltflow-server", ignore_errors=True)
+        shutil.rmtree(Path(runtime) / "tmp", ignore_errors=True)
         note.unlink(missing_ok=True)
 
 
