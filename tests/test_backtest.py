@@ -134,7 +134,7 @@ def test_run_gives_what_todays_flows_make_of_the_first_month(
     sql(Path(PRICES), "delete from prices where code like '2%'")
     before, first, root = unchanged(), month(1), head(Path(ANALYSIS), "main~2")
     made_by = {table.table: table for table in status().tables}
-    branch = ("--branch", "metaflow-backtest", "--base", "root")
+    branch = ("--branch", "metaflow-backtest", "--base", "root", "-d", PRICES)
     assert asked(capsys, "--commit", first, *branch)[0] == 0
     # The branches are there, and the command goes on with them.
     code, out, err = asked(capsys, "--commit", first, *branch, "--run", "--output", "json")
@@ -468,6 +468,18 @@ def test_flows_downstream_come_in_order_and_other_inputs_stay_where_production_r
     with pytest.raises(TableNotFoundError, match="No flow downstream of the input writes a table `c`"):
         planned(commit=then, tables=["c"])
     assert list(planned(commit=codes)) == ["A", "C", "B", "D"]
+
+
+def test_the_database_that_is_asked_for_is_the_input_and_the_branches_of_the_others_are_known_too(
+    here: Histories,
+) -> None:
+    then = here.head("raw")
+    pipeline(here)
+    (command,) = backtest(commit=then, database="raw", branch="seq").commands
+    assert command == f"doltflow backtest --commit {then} --database raw --branch seq --run"
+    with pytest.raises(BranchExistsError, match="`seq` of this backtest is there already, in `raw`, `far`, `made`"):
+        backtest(commit=then, database="raw", branch="seq")
+    assert [item.database for item in made_branches(database="raw")] == ["raw"]
 
 
 def test_as_of_sends_the_other_inputs_or_all_of_them_to_a_moment(here: Histories) -> None:

@@ -1,7 +1,7 @@
 """The branches of a backtest: made, gone on with, listed, and removed; never one that doltflow did not make."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -32,15 +32,16 @@ class ListedBranch:
 
 def listed_branches(workspace: Workspace) -> list[ListedBranch]:
     """The branches that doltflow made in the databases here, of the one that is asked for if there is one."""
-    found = []
-    for name in databases_asked(workspace):
-        session = workspace.session(name)
-        heads = session.branches()
-        for branch, made in sorted(made_in(session.database.folder).items()):
-            # Somebody may have removed it, and made another of that name.
-            if branch in heads and _began_at(workspace, name, heads[branch], made.commit):
-                found.append(ListedBranch(name, made, heads[branch]))
-    return found
+    return [item for name in databases_asked(workspace) for item in _listed(workspace, name)]
+
+
+def _listed(workspace: Workspace, database: str) -> Iterator[ListedBranch]:
+    session = workspace.session(database)
+    heads = session.branches()
+    for branch, made in sorted(made_in(session.database.folder).items()):
+        # Somebody may have removed it, and made another of that name.
+        if branch in heads and _began_at(workspace, database, heads[branch], made.commit):
+            yield ListedBranch(database, made, heads[branch])
 
 
 def _began_at(workspace: Workspace, database: str, head: str, commit: str) -> bool:
@@ -54,7 +55,9 @@ def existing(workspace: Workspace, plan: BacktestPlan, base: str | None) -> list
     Raises:
         BranchExistsError: There is one of that name that is another.
     """
-    known = {item.database: item for item in listed_branches(workspace) if item.made.branch == plan.branch}
+    # The database that is asked for is the input; the branches are in others too.
+    listed = (item for branch in plan.branches for item in _listed(workspace, branch.database))
+    known = {item.database: item for item in listed if item.made.branch == plan.branch}
     found = []
     for branch in plan.branches:
         heads = workspace.session(branch.database).branches()
