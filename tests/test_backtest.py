@@ -391,7 +391,9 @@ def test_bad_input_is_told_before_anything_is_made(served: Path) -> None:
         assert isinstance(caught.value, kind), caught.value
         assert pytest.raises(DoltflowError, match=message).matches(caught.value), caught.value
     # A branch that is there in the second database only: the first one does not get it either.
-    with pytest.raises(BranchExistsError, match=f"`{ANALYSIS}` has a branch `mine` already"):
+    with pytest.raises(
+        BranchExistsError, match=f"`{ANALYSIS}` has a branch `mine` already, which doltflow did not make"
+    ):
         backtest(commit=first, branch="mine")
     for name in ("mine", "main", "nonsense"):
         with pytest.raises(RefNotFoundError, match=f"doltflow made no branch `{name}`"):
@@ -535,8 +537,35 @@ def test_rows_that_a_failed_rerun_added_are_not_added_again(here: Histories) -> 
         backtest(commit=raw, branch="again", resume=True)
     with pytest.raises(BranchExistsError, match="of another backtest"):
         backtest(commit=here.by_hand("raw", "insert into t values (7, 7)"), branch="again", run=True)
-    # One that somebody else made under the name of one that is gone is not doltflow's.
-    for name in ("raw", "made"):
+
+
+def test_a_branch_that_somebody_made_under_the_name_of_a_backtests_is_theirs(here: Histories) -> None:
+    raw, made = here.head("raw"), pipeline(here)
+    backtest(commit=raw, branch="again")
+    rerun_of = {"pathspec": "A/1", "kind": "backtest"}
+    run = here.run("made", "A/9/s/1", "a", "delete from a", branch="again", rerun_of=rerun_of)
+    assert [(item.database, item.head) for item in made_branches()] == [
+        ("far", made["d"]), ("made", run), ("raw", raw)
+    ]  # fmt: skip
+    # Later or earlier than where doltflow's began, with commits of production, by hand, or of another kind of rerun.
+    own = here.by_hand("made", "delete from b", branch="again")
+    for name, at in {"raw": "main", "far": "main~1"}.items():
         here.rows(name, "call dolt_branch('-D', 'again')")
-        here.rows(name, "call dolt_branch('again', 'main~2')")
-    assert [item.database for item in made_branches()] == []
+        here.branch(name, "again", at)
+    here.run("raw", "A/9/s/1", "t", "delete from t", branch="again", rerun_of={"pathspec": "A/1", "kind": "replay"})
+    before = {name: here.head(name, "again") for name in ("raw", "made", "far")}
+    assert before["made"] == own
+    assert made_branches() == ()
+    with pytest.raises(RefNotFoundError, match=r"`far` has one, which somebody else made anew or committed to\."):
+        remove_made("again")
+    for options in ({"run": True}, {"resume": True}, {}):
+        with pytest.raises(BranchExistsError, match="a branch `again` already, which somebody else made anew"):
+            backtest(commit=raw, branch="again", **options)
+    assert {name: here.head(name, "again") for name in before} == before
+    # What is noted of one that is gone says nothing of the next one, not even of one at the same commit.
+    for name in before:
+        here.rows(name, "call dolt_branch('-D', 'again')")
+    assert made_branches() == ()
+    assert [made_in(here.folder / name) for name in before] == [{}, {}, {}]
+    here.branch("far", "again", made["d"])
+    assert made_branches() == ()

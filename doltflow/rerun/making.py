@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from doltflow.errors import BranchExistsError, DoltflowError, NotReplayableError, RefNotFoundError, nearest
+from doltflow.errors import BranchExistsError, NotReplayableError, RefNotFoundError, nearest
 from doltflow.rerun.backtest import BacktestPlan
 from doltflow.rerun.plan import PlannedBranch
-from doltflow.sources.dolt.made import MadeBranch, forget_made, made_in, note_made
+from doltflow.sources.dolt.made import MadeBranch, forget_gone, forget_made, made_in, noted
 from doltflow.workspace import Workspace, read_run
 from doltflow.workspace.at import databases_asked
 
@@ -37,16 +37,33 @@ def listed_branches(workspace: Workspace) -> list[ListedBranch]:
 
 def _listed(workspace: Workspace, database: str) -> Iterator[ListedBranch]:
     session = workspace.session(database)
+    forget_gone(session.database.folder, session.branches)
     heads = session.branches()
     for branch, made in sorted(made_in(session.database.folder).items()):
-        # Somebody may have removed it, and made another of that name.
-        if branch in heads and _began_at(workspace, database, heads[branch], made.commit):
+        # Somebody may have removed it and made another of that name, or committed to it.
+        if branch in heads and _is_own(workspace, database, heads[branch], made):
             yield ListedBranch(database, made, heads[branch])
 
 
-def _began_at(workspace: Workspace, database: str, head: str, commit: str) -> bool:
-    session = workspace.session(database)
-    return session.has_commit(commit) and session.reaches([head], [commit])
+def _is_own(workspace: Workspace, database: str, head: str, made: MadeBranch) -> bool:
+    """Whether there are only commits of reruns from where a branch began to its head."""
+    hash_ = head
+    while hash_ != made.commit:
+        commit = workspace.find_commit(database, hash_)
+        again = commit.run.rerun_of if commit is not None and commit.run is not None else None
+        if commit is None or again is None or again["kind"] != made.kind or len(commit.parents) != 1:
+            return False
+        if made.kind == "replay" and again["pathspec"] != made.of:
+            return False
+        hash_ = commit.parents[0]
+    return True
+
+
+def _whose(workspace: Workspace, database: str, branch: str) -> str:
+    """What is said of a branch that is not doltflow's."""
+    if branch in made_in(workspace.session(database).database.folder):
+        return "which somebody else made anew or committed to"
+    return "which doltflow did not make"
 
 
 def existing(workspace: Workspace, plan: BacktestPlan, base: str | None) -> list[ListedBranch]:
@@ -67,7 +84,7 @@ def existing(workspace: Workspace, plan: BacktestPlan, base: str | None) -> list
         item = known.get(branch.database)
         if item is None:
             raise BranchExistsError(
-                f"`{branch.database}` has a branch `{taken}` already, which doltflow did not make.",
+                f"`{branch.database}` has a branch `{taken}` already, {_whose(workspace, branch.database, taken)}.",
                 "Give another name with `--branch`.",
             )
         is_input = branch.database in {one.database for one in plan.inputs}
@@ -98,20 +115,10 @@ def make_branches(workspace: Workspace, plan: BacktestPlan, branches: Sequence[P
 
 
 def _make(workspace: Workspace, branch: PlannedBranch, of: str) -> None:
-    """Notes a branch and makes it, in this order: one of a doltflow that is killed in between is known too."""
     session = workspace.session(branch.database)
-    folder = session.database.folder
-    before = made_in(folder).get(branch.branch)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    note_made(folder, MadeBranch(branch.branch, KIND, branch.commit, when, of))
-    try:
+    with noted(session.database.folder, MadeBranch(branch.branch, KIND, branch.commit, when, of)):
         session.create_branch(branch.branch, branch.commit)
-    except DoltflowError:
-        if before is None:
-            forget_made(folder, branch.branch)
-        else:
-            note_made(folder, before)
-        raise
 
 
 def branches_to_remove(workspace: Workspace, name: str) -> list[ListedBranch]:
@@ -126,7 +133,7 @@ def branches_to_remove(workspace: Workspace, name: str) -> list[ListedBranch]:
     found = [item for item in listed if pattern.fullmatch(item.made.branch)]
     if not found:
         holders = [d for d in databases_asked(workspace) if name in workspace.session(d).branches()]
-        where = f" `{holders[0]}` has a branch of that name, which somebody else made." if holders else ""
+        where = f" `{holders[0]}` has one, {_whose(workspace, holders[0], name)}." if holders else ""
         known = nearest(name, {item.made.branch for item in listed})
         raise RefNotFoundError(f"doltflow made no branch `{name}`.{where}", known or "It has made none here.")
     for item in found:

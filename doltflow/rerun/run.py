@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from doltflow.errors import DoltflowError, RerunFailedError
+from doltflow.errors import RerunFailedError
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.pins import Pins
 from doltflow.rerun.code import CodeFound
 from doltflow.rerun.plan import PlannedBranch
-from doltflow.sources.dolt.made import MadeBranch, forget_made, made_in, note_made
+from doltflow.sources.dolt.made import MadeBranch, forget_made, noted
 from doltflow.sources.metaflow.carried import VARIABLE, decorator, may_leave
 from doltflow.sources.metaflow.launch import Launch, launch, resume_arguments
 from doltflow.sources.metaflow.parameters import Declared, run_arguments
@@ -79,17 +79,9 @@ def made_branches(workspace: Workspace, branches: Sequence[PlannedBranch], run: 
 def _noted(workspace: Workspace, branch: PlannedBranch, run: str) -> Iterator[None]:
     """Notes a branch before it is made, so that one of a replay that was killed is known too."""
     folder = workspace.session(branch.database).database.folder
-    before = made_in(folder).get(branch.branch)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    note_made(folder, MadeBranch(branch.branch, "replay", branch.commit, when, run))
-    try:
+    with noted(folder, MadeBranch(branch.branch, "replay", branch.commit, when, run)):
         yield
-    except DoltflowError:
-        if before is None:
-            forget_made(folder, branch.branch)
-        else:
-            note_made(folder, before)
-        raise
 
 
 def _is_unwritten(workspace: Workspace, branch: PlannedBranch) -> bool:

@@ -4,13 +4,13 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from doltflow.errors import RecordError
+from doltflow.errors import DoltflowError, RecordError
 
 _FILE = "doltflow-branches.json"
 
@@ -60,27 +60,52 @@ def _branch(name: str, fields: dict[str, object]) -> MadeBranch:
     return MadeBranch(name, kind, commit, made, of)
 
 
-def note_made(folder: Path, branch: MadeBranch) -> None:
-    """Adds a branch to the list."""
-    _change(folder, lambda known: known | {branch.branch: branch})
+@contextmanager
+def noted(folder: Path, branch: MadeBranch) -> Iterator[None]:
+    """A branch is on the list before it is made, so that one of a doltflow that is killed in between is known too.
+
+    Nobody else changes the list meanwhile. Where the branch cannot be made, the list is as it was.
+    """
+    with _locked(folder / ".dolt"):
+        before = made_in(folder)
+        _write(folder, before | {branch.branch: branch})
+        try:
+            yield
+        except DoltflowError:
+            _write(folder, before)
+            raise
 
 
 def forget_made(folder: Path, name: str) -> None:
     """Takes a branch off the list."""
-    _change(folder, lambda known: {other: made for other, made in known.items() if other != name})
-
-
-def _change(folder: Path, change: Callable[[dict[str, MadeBranch]], dict[str, MadeBranch]]) -> None:
-    file = folder / ".dolt" / _FILE
     with _locked(folder / ".dolt"):
-        known = change(made_in(folder))
-        data = {name: {k: v for k, v in asdict(made).items() if k != "branch"} for name, made in known.items()}
-        beside = file.with_name(f"{_FILE}.{secrets.token_hex(8)}")
-        try:
-            beside.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-            beside.replace(file)
-        finally:
-            beside.unlink(missing_ok=True)
+        _write(folder, {other: made for other, made in made_in(folder).items() if other != name})
+
+
+def forget_gone(folder: Path, branches: Callable[[], Iterable[str]]) -> None:
+    """Takes the branches off the list that are not there any more: another one of the name would be somebody else's.
+
+    Args:
+        folder: The database's folder.
+        branches: Gives the names of the branches that are there.
+    """
+    if not made_in(folder):
+        return
+    with _locked(folder / ".dolt"):
+        known, there = made_in(folder), set(branches())
+        if known.keys() - there:
+            _write(folder, {name: made for name, made in known.items() if name in there})
+
+
+def _write(folder: Path, known: dict[str, MadeBranch]) -> None:
+    file = folder / ".dolt" / _FILE
+    data = {name: {k: v for k, v in asdict(made).items() if k != "branch"} for name, made in known.items()}
+    beside = file.with_name(f"{_FILE}.{secrets.token_hex(8)}")
+    try:
+        beside.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @contextmanager
