@@ -20,15 +20,38 @@ from doltflow.errors import FlowFileError
 from doltflow.model.access import TaskRecord
 from doltflow.rerun.code import CodeFound, find_code
 from doltflow.sources.git import checked_out, differing, has_file, repository_of, worktree
+from doltflow.sources.metaflow.imports import followed
 from doltflow.workspace import find_run, load_settings, open_workspace, read_run
 
 MODULES = {
     "flows/beside.py": "VALUE = 3\n",
     "flows/early.py": "MORE = 1\n",
     "flows/late.py": "VALUE = 4\n",
+    "flows/unseen.py": """def more():
+    from importlib import import_module
+
+    from parts import near
+
+    return near.sum_up() + import_module("parts.named").VALUE
+""",
+    "flows/parts/__init__.py": "",
+    "flows/parts/near.py": """def sum_up():
+    import far
+
+    from . import deep
+
+    return deep.VALUE + far.FACTOR
+""",
+    "flows/parts/deep.py": "VALUE = 6\n",
+    "flows/parts/named.py": "VALUE = 7\n",
+    "flows/other_flow.py": "import nothing\n",
     "lib/outside.py": "FACTOR = 5\n",
+    "lib/far.py": "FACTOR = 8\n",
 }
-LISTED = ["../lib/outside.py", "beside.py", "code_flow.py", "early.py", "late.py"]
+LISTED = [
+    "../lib/far.py", "../lib/outside.py", "beside.py", "code_flow.py", "early.py", "late.py", "parts/__init__.py",
+    "parts/deep.py", "parts/named.py", "parts/near.py", "unseen.py",
+]  # fmt: skip
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -60,9 +83,10 @@ class Runs:
 
     def spoil(self) -> None:
         """Changes every file of the flow's folder, so that nothing of it gives the recorded result."""
-        for file in (self.project / "flows").glob("*.py"):
+        for file in (self.project / "flows").rglob("*.py"):
             file.write_text(file.read_text().replace("VALUE = ", "VALUE = 10 + ").replace("MORE = ", "MORE = 10 + "))
-        (self.project / "flows" / "late.py").unlink()
+        for name in ("late.py", "unseen.py"):
+            (self.project / "flows" / name).unlink()
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +225,63 @@ def test_a_step_that_ran_elsewhere_does_not_hide_where_the_code_is(runs: Runs) -
 
     code = altered(runs.kept, "current", elsewhere).code
     assert (code.script, code.changed) == (runs.project / "flows" / "code_flow.py", ())
+
+
+@pytest.mark.parametrize("way", ["kept", "clean", "packed"])
+def test_a_module_of_a_step_without_dolt_is_known(runs: Runs, way: str) -> None:
+    if way == "packed":
+        (runs.project / "flows" / "beside.py").write_text("VALUE = 2 + 1\n")
+    for name in ("unseen.py", "parts/deep.py", "parts/named.py", "other_flow.py"):
+        (runs.project / "flows" / name).write_text("VALUE = 1\n")
+    (runs.project / "lib" / "far.py").write_text("FACTOR = 9\n")
+    changed = found(getattr(runs, way), "current").code.changed
+    assert changed == ("../lib/far.py", "parts/deep.py", "parts/named.py", "unseen.py")
+
+
+def test_a_clean_commit_knows_more_than_an_older_record(runs: Runs) -> None:
+    def seen(task: TaskRecord) -> TaskRecord:
+        return replace(task, sources=tuple(item for item in task.sources if "parts" not in item[0]))
+
+    for name in ("parts/deep.py", "other_flow.py"):
+        (runs.project / "flows" / name).write_text("VALUE = 1\n")
+    assert altered(runs.clean, "current", seen).code.changed == ("parts/deep.py",)
+    assert altered(runs.kept, "current", seen).code.changed == ()
+
+
+BROKEN = """
+if True:
+    import good; import nothing.there, broken
+try:
+    from .. import above
+except ImportError:
+    from package.inner import *
+match 1:
+    case 1:
+        from package import Name, inner, module as other
+"""
+
+
+def test_imports_are_followed_without_running_anything(tmp_path: Path) -> None:
+    files = {
+        "script.py": BROKEN,
+        "good.py": "raise SystemExit('ran')\nimport script, good\n",
+        "broken.py": "import unused\ndef (",
+        "unused.py": "",
+        "nothing.py": "'\\d'\n",
+        "package/inner/__init__.py": "from ..module import x\nfrom .... import far",
+        "package/inner/unused.py": "",
+        "package/module.py": "\0",
+        "package/unused.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / "flow" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "flow" / name).write_text(text)
+    (tmp_path / "above.py").write_text("")
+    found = followed(tmp_path / "flow" / "script.py")
+    assert {path.relative_to(tmp_path / "flow").as_posix() for path in found} == {
+        name for name in files if "unused" not in name
+    }
+    assert followed(tmp_path / "none.py") == {tmp_path / "none.py"}
 
 
 def test_a_package_and_a_commit_tell_what_has_changed_too(runs: Runs) -> None:

@@ -13,6 +13,7 @@ from doltflow.errors import FlowFileError
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.sources.git import differing, has_file, repository_of, worktree
+from doltflow.sources.metaflow.imports import followed
 from doltflow.sources.metaflow.package import CodePackage, code_package
 from doltflow.workspace import Workspace
 
@@ -131,11 +132,9 @@ def _changed(workspace: Workspace, run: Run, told: _Told, script: Path) -> tuple
     if told.sources:
         # The flow's own file may have another name by now.
         own = told.script.name if told.script is not None else None
-        return tuple(
-            name
-            for name, key in sorted(told.sources.items())
-            if _key(script if name == own else script.parent / name) != key
-        )
+        here = {name: script if name == own else script.parent / name for name in told.sources}
+        changed = {name for name, key in told.sources.items() if _key(here[name]) != key}
+        return tuple(sorted(changed | _unrecorded(told, script)))
     try:
         package = _package(workspace, run)
     except FlowFileError:
@@ -146,6 +145,18 @@ def _changed(workspace: Workspace, run: Run, told: _Told, script: Path) -> tuple
         return tuple(
             name for name in listed if _key(script if name == package.script else script.parent / name) != keys[name]
         )
+    return _differing(told, script)
+
+
+def _unrecorded(told: _Told, script: Path) -> set[str]:
+    """The modules that the flow imports now and the record does not have, where they differ from a clean commit."""
+    own = script.resolve()
+    imported = {path.relative_to(own.parent).as_posix() for path in followed(own)}
+    missing = imported - told.sources.keys() - {script.name}
+    return missing.intersection(_differing(told, script) or ()) if missing else set()
+
+
+def _differing(told: _Told, script: Path) -> tuple[str, ...] | None:
     repository = repository_of(script)
     if repository is None or told.commit is None or not told.is_clean:
         return None

@@ -1,4 +1,4 @@
-"""A flow whose code is in several files: beside its own, in a folder of others, and imported late."""
+"""A flow whose code is in several files: beside its own, in folders of others, and imported late, also without Dolt."""
 
 import sys
 from pathlib import Path
@@ -22,13 +22,20 @@ class CodeFlow(FlowSpec):
         import early
 
         self.write("first", beside.VALUE * outside.FACTOR + early.MORE)
+        self.next(self.middle)
+
+    @step
+    def middle(self):
+        import unseen
+
+        self.more = unseen.more()
         self.next(self.end)
 
     @step
     def end(self):
         import late
 
-        self.write("second", late.VALUE)
+        self.write("second", late.VALUE + self.more)
 
     def write(self, table, value):
         with DoltDT(run=self, config=DoltConfig(database=self.database)) as dolt:

@@ -1,21 +1,29 @@
-"""The code of a running flow: its file and the local modules that it imported, kept in Metaflow's store."""
+"""The code of a running flow: its file and the local modules that it imports, kept in Metaflow's store."""
 
 import hashlib
 import os
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
-_LARGEST = 2_000_000  # bytes; what is larger is no source that somebody wrote
-_FOREIGN = {"site-packages", "dist-packages", ".metaflow", ".mf_code"}
-_LIBRARIES = {"doltflow", "metaflow", "metaflow_extensions"}
-_MOST_OUTSIDE = 200  # files; more are a library that somebody has in a folder of its own
+from doltflow.sources.metaflow.imports import (
+    LARGEST,
+    MOST_OUTSIDE,
+    followed,
+    is_beside,
+    is_installed,
+    is_library,
+    search_folders,
+)
+
 _PACKAGES = ("numpy", "pandas", "polars", "pyarrow", "scipy", "sklearn")
 
 
 def keep_sources(flow: Any, script: Path) -> tuple[tuple[str, str], ...]:
-    """Keeps a flow's file and the local modules that are imported by now: those that are not of an installation.
+    """Keeps a flow's file and its local modules: those that are not of an installation.
+
+    They are the modules that are imported by now, and those that the files name in their imports: another step may
+    import what this one does not, in a process in which nobody looks.
 
     The store keeps equal content once, however many runs it belongs to.
 
@@ -36,29 +44,26 @@ def keep_sources(flow: Any, script: Path) -> tuple[tuple[str, str], ...]:
             content = path.read_bytes()
         except OSError:  # Gone meanwhile, or not to be read: then the record says what there is.
             continue
-        if len(content) <= _LARGEST:
+        if len(content) <= LARGEST:
             contents[Path(os.path.relpath(path, script.parent)).as_posix()] = content
     return tuple(sorted(zip(contents, _keep(store, list(contents.values())), strict=True)))
 
 
 def _files(script: Path) -> list[Path]:
     found, outside = {script}, set[Path]()
-    installed = {Path(path) for path in (sys.prefix, sys.base_prefix, *sysconfig.get_paths().values())}
     for module in list(sys.modules.values()):
         name = getattr(module, "__file__", None)
         if not isinstance(name, str) or not name.endswith(".py"):
             continue
         path = Path(os.path.normpath(Path(name).absolute()))
         if path.is_relative_to(script.parent):
-            if not set(path.relative_to(script.parent).parts) & _FOREIGN:
+            if is_beside(path, script):
                 found.add(path)
-        elif not (
-            str(getattr(module, "__name__", "")).partition(".")[0] in _LIBRARIES
-            or set(path.parts) & _FOREIGN
-            or not installed.isdisjoint(path.parents)
-        ):
+        elif not is_library(str(getattr(module, "__name__", ""))) and not is_installed(path):
             outside.add(path)
-    return sorted(found | outside if len(outside) <= _MOST_OUTSIDE else found)
+    if len(outside) > MOST_OUTSIDE:
+        outside.clear()
+    return sorted(found | outside | followed(script, search_folders()))
 
 
 _keys: dict[bytes, str] = {}
