@@ -20,6 +20,7 @@ from doltflow.rerun.carrying import (
     run_here,
     tell_left_out,
 )
+from doltflow.rerun.earlier import check_done
 from doltflow.rerun.making import (
     ListedBranch,
     branches_to_remove,
@@ -111,6 +112,8 @@ def backtest(
         done = _done(workspace, plan, known, run or resume, resume)
         tell_left_out(workspace, plan)
         prepared = prepare(workspace, stack, plan.flows, code, settings, is_run=is_run)
+        for production, again in done.items():
+            check_done(workspace, plan, prepared, production, again)
         check_reads(workspace, plan, is_run=is_run)
         began = {item.database: item.made.commit for item in known}
         new = [branch for branch in plan.branches if branch.database not in began]

@@ -180,6 +180,11 @@ def test_run_gives_what_todays_flows_make_of_the_first_month(
     }
     with pytest.raises(BranchExistsError, match="have written to its branch"):
         backtest(commit=first, branch="metaflow-backtest", base="root", run=True)
+    setting = f"{MEDIANS}.hospital-price-db=./{PRICES}"
+    with pytest.raises(
+        NotReplayableError, match=r"/\d+ of this backtest ran with another value of `hospital_price_db`"
+    ):
+        backtest(commit=first, branch="metaflow-backtest", base="root", resume=True, settings=[setting])
     again = backtest(commit=first, branch="metaflow-backtest", base="root", resume=True)
     assert [(run.run, run.is_new, run.log) for run in again.runs] == [(run["run"], False, None) for run in data["runs"]]
     assert [(item.database, item.made.kind, item.made.of) for item in made_branches()] == [
@@ -258,6 +263,10 @@ def test_a_flow_that_fails_or_reads_elsewhere_stops_the_rest_and_can_be_gone_on_
     assert told(result) == [(ANALYSIS, f"backtest/{fixed[:8]}", fixed)]
     (table,) = result.tables
     assert (table.table, table.verdict and table.verdict.verdict) == ("variance_by_procedure", "identical")
+    with pytest.raises(NotReplayableError, match=f"of this backtest ran with other code: {script.name}"):
+        backtest(commit=fixed, tables=["variance_by_procedure"], resume=True)
+    (again,) = backtest(commit=fixed, tables=["variance_by_procedure"], code="recorded", resume=True).runs
+    assert (again.run, again.is_new) == (result.runs[0].run, False)
 
 
 TWO_INPUTS = """

@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-from doltflow.errors import FlowFileError
+from doltflow.errors import FlowFileError, NotReplayableError
 from doltflow.model.access import Access
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
-from doltflow.rerun.backtest import PlannedFlow
+from doltflow.rerun.backtest import BacktestPlan, PlannedFlow
 from doltflow.rerun.carrying import Prepared
 from doltflow.rerun.code import find_code
 from doltflow.rerun.pipeline import Key
 from doltflow.sources.metaflow.parameters import Declared, plain
-from doltflow.workspace import Workspace, read_run
+from doltflow.workspace import Workspace, find_run, read_run
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 
@@ -126,19 +127,12 @@ class EarlierRuns:
             is_usable = (
                 run.status == "successful"
                 and all(task.pathspec.startswith(f"{run.pathspec}/") for task in run.tasks)
-                and _has_parameters(run, flow.run, self._prepared[run.flow])
+                and not _other_parameters(run, flow.run, self._prepared[run.flow])
                 and _has_packages(run)
-                and self._has_code(run)
+                and _other_code(self._workspace, run, self._prepared[run.flow]) == ()
             )
             self._runs[key] = run if is_usable else None
         return self._runs[key]
-
-    def _has_code(self, run: Run) -> bool:
-        try:
-            with find_code(self._workspace, run, "current", self._prepared[run.flow].code.script) as found:
-                return found.changed == ()
-        except FlowFileError:
-            return False
 
     def _is_read(self, run: Run, access: Access, commits: list[Commit], standing: Standing) -> bool:
         """Whether a read would see the same."""
@@ -184,19 +178,60 @@ def _keys(write: Access) -> list[Key]:
     return [(write.database, table) for table in write.tables or ()]
 
 
-# Parameters and packages
+def check_done(workspace: Workspace, plan: BacktestPlan, prepared: Mapping[str, Prepared], done: str, run: str) -> None:
+    """Makes sure that a run that is gone on after is what it would be now.
+
+    Args:
+        workspace: Where runs and code are.
+        plan: The backtest.
+        prepared: What its flows are run with.
+        done: Production's run that was repeated.
+        run: The run that repeated it.
+
+    Raises:
+        NotReplayableError: It had other parameters or other code.
+    """
+    flow = next(flow for flow in plan.flows if flow.run.pathspec == done)
+    new = read_run(workspace, find_run(workspace, run)).run
+    mine = prepared[new.flow]
+    others = ", ".join(f"`{name}`" for name in _other_parameters(new, flow.run, mine))
+    files = _other_code(workspace, new, mine)
+    if not others and files == ():
+        return
+    what = f"with another value of {others}" if others else f"with other code: {', '.join(files or ())}"
+    told = f"{new.pathspec} of this backtest ran {what}."
+    if not others and files is None:
+        told = f"Whether {new.pathspec} of this backtest ran the code that would run now cannot be told."
+    raise NotReplayableError(
+        told, f"Go on as it was begun, or begin anew: `doltflow backtest --remove {quote(plan.branch)}`."
+    )
 
 
-def _has_parameters(run: Run, production: Run, prepared: Prepared) -> bool:
-    if run.parameters.keys() != production.parameters.keys():
-        return False
+# Code, parameters and packages
+
+
+def _other_code(workspace: Workspace, run: Run, prepared: Prepared) -> tuple[str, ...] | None:
+    """The files that are other than a run ran; None where that cannot be told."""
+    try:
+        with find_code(workspace, run, "current", prepared.code.script) as found:
+            return found.changed
+    except FlowFileError:
+        return None
+
+
+def _other_parameters(run: Run, production: Run, prepared: Prepared) -> list[str]:
+    """The parameters that a run did not have as it would now."""
     explicit = prepared.explicit
     given = explicit.given if explicit is not None else {}
     declared = {one.variable: one for one in explicit.declared} if explicit is not None else {}
-    return all(
-        _is_typed(declared[name], value, given[name]) if name in given else _is_same(value, production.parameters[name])
-        for name, value in run.parameters.items()
-    )
+    mine, theirs = run.parameters, production.parameters
+    return sorted(mine.keys() ^ theirs.keys()) + [
+        name
+        for name in sorted(mine.keys() & theirs.keys())
+        if not (
+            _is_typed(declared[name], mine[name], given[name]) if name in given else _is_same(mine[name], theirs[name])
+        )
+    ]
 
 
 def _is_same(value: Any, other: Any) -> bool:
