@@ -18,6 +18,8 @@ from flows.harness import World, wait_for, world
 
 from doltflow.cli import main
 from doltflow.model.pins import DatabasePin, Pins, ReadPin
+from doltflow.rerun.pipeline import read_pipeline
+from doltflow.workspace import load_settings, open_workspace
 
 MEDIANS, VARIANCES = "HospitalPriceStateMedians", "HospitalProcedurePriceVarianceByState"
 PRICES, ANALYSIS = "hospital-price-transparency", "hospital-price-analysis"
@@ -349,6 +351,23 @@ def test_who_else_wrote_a_table_is_told_and_what_is_not_deterministic(
         f"data: `shared/t` was also written by Ben (commit {other['commit_hash']}) between this run's writes.",
         "not deterministic: `shared/drawn`. Code, environment, parameters and data are the same.",
     ]
+
+
+def test_what_a_run_wrote_and_read_back_is_its_own_even_where_it_changed_nothing(
+    world_: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = world_.world.database("twice", "create table a (id int primary key, v int)", "insert into a values (1, 10)")
+    Path("seen").write_text(head(twice))
+    runs = [world_.world.run("twice_flow.py").pathspec for _ in range(2)]
+    with open_workspace(load_settings(None), None, None) as workspace:
+        workspace.prepare()
+        flows = {flow.records.run.pathspec: set(flow.reads) for flow in read_pipeline(workspace).flows}
+    assert flows[runs[1]] == {("twice", "a")}
+    exit_code, data = asked(capsys, runs[1], "--set", "n=5", "--branch", "mine")
+    assert [(pin["key"], pin["own"]) for pin in data["pins"]] == [("a", []), ("both", ["t"])]
+    assert (exit_code, data["identical"], data["unhonoured"]) == (0, False, [])
+    assert sql(twice, "select t.v, u.v as u from t as of 'mine' t join u as of 'mine' u") == [{"v": 15, "u": 150}]
+    assert tables(data) == {name: ["different", 0, 0, 1, ["v"]] for name in ("twice/t", "twice/u")}
 
 
 # The log

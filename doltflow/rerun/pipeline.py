@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from doltflow.errors import TableNotFoundError, nearest
+from doltflow.rerun.own import own_tables
 from doltflow.workspace import Workspace
 from doltflow.workspace.at import split_name
 from doltflow.workspace.gather import versions_of
@@ -86,7 +87,7 @@ def _newest(workspace: Workspace, found: Iterable[Production]) -> tuple[list[Flo
 
 
 def _flow(workspace: Workspace, records: RunRecords) -> Flow:
-    own = {commit.hash for commit in records.commits}
+    made = [access for access in records.run.accesses if access.kind == "write"]
     reads: dict[Key, str] = {}
     unnamed: dict[str, str] = {}
     for access in records.run.accesses:
@@ -94,10 +95,12 @@ def _flow(workspace: Workspace, records: RunRecords) -> Flow:
             continue
         if access.tables is None:
             unnamed[access.database] = access.commit
-        for version in versions_of(workspace, access):
-            if version.commit not in own:  # What it read back of its own is no input.
+        versions = versions_of(workspace, access)
+        own = {table.casefold() for table in own_tables(workspace, access, made)} if versions else set()
+        for version in versions:
+            if version.table.casefold() not in own:
                 reads[version.database, version.table] = access.commit
-    writes = {(a.database, table) for a in records.run.accesses if a.kind == "write" for table in a.tables or ()}
+    writes = {(access.database, table) for access in made for table in access.tables or ()}
     return Flow(records, reads, unnamed, tuple(sorted(writes)))
 
 

@@ -10,6 +10,7 @@ from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.pins import DatabasePin, ForeachPath, Pins, ReadPin
 from doltflow.model.run import Run
+from doltflow.rerun.own import own_tables
 from doltflow.workspace import Workspace, read_run
 from doltflow.workspace.records import RunRecords
 
@@ -87,7 +88,7 @@ def plan_replay(workspace: Workspace, pathspec: Pathspec, name: str | None = Non
         )
     writes = [access for access in own if access.kind == "write" and (again is None or _step(access) in again)]
     branches = tuple(_branch(workspace, run, database, made, writes, name) for database, made in commits.items())
-    reads = tuple(_read_pins(workspace, records, own, {commit.hash for made in commits.values() for commit in made}))
+    reads = tuple(_read_pins(workspace, records, own, writes))
     pins = Pins("replay", run.pathspec, tuple(_database_pins(workspace, branches, own)), reads)
     return Plan(run, branches, pins, None if again is None else frozenset(again))
 
@@ -180,7 +181,7 @@ def _free(name: str, taken: set[str]) -> str:
     return next(candidate for candidate in names if candidate.casefold() not in folded)
 
 
-def _read_pins(workspace: Workspace, records: RunRecords, own: list[Access], made: set[str]) -> Iterable[ReadPin]:
+def _read_pins(workspace: Workspace, records: RunRecords, own: list[Access], writes: list[Access]) -> Iterable[ReadPin]:
     paths: dict[str, ForeachPath] = {task.pathspec: task.foreach for task in records.run.tasks}
     mains: dict[tuple[str, str, float | None], Access] = {}
     for access in own:
@@ -193,8 +194,7 @@ def _read_pins(workspace: Workspace, records: RunRecords, own: list[Access], mad
         name = workspace.database_of(access) or access.database
         task = Pathspec.parse(access.pathspec)
         tables = access.tables or ()
-        versions = {table: workspace.version(name, table, str(access.commit)) for table in tables}
-        mine = tuple(table for table, version in versions.items() if version is not None and version.commit in made)
+        mine = own_tables(workspace, access, writes)
         step = str(task.step) if task is not None else ""
         path, ends = paths.get(access.pathspec, ()), _ends(access)
         yield ReadPin(step, path, access.key, name, tables, str(access.commit), mine, ends)
