@@ -67,7 +67,7 @@ def _state(folder: Path) -> dict[str, Any]:
         "branches": [json.loads(line)["rows"] for line in told.splitlines() if line],
         "heads": sql(folder, "select name, hash from dolt_branches where name in ('main', 'mine')"),
         "status": dolt(folder, "status"),
-        "temporary": sorted(path.name for path in (folder / ".dolt" / "temptf").iterdir()),
+        "temporary": sorted(path.name for path in (folder / ".dolt" / "temptf").rglob("*") if path.is_file()),
     }
 
 
@@ -176,7 +176,7 @@ class TestEnds:
         process = here.start("waits", *command(here, kind))
         here.step_pid()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert (process.returncode, out) == (130, "")
         assert here.flow_runs == []
         assert f"doltflow backtest --remove {expected(here, kind)[0].partition(': ')[2]}`" in " ".join(err.split())
@@ -189,7 +189,7 @@ class TestEnds:
         here.step_pid()
         wait_for(lambda: is_loading(here.databases[1]), "the load")
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
         wait_for(lambda: not left_running(here.world), "the end of the flow and of the servers")
         branch = expected(here, kind)[-1].partition(": ")[2]
         (last,) = sql(here.databases[1], f"select message from dolt_log('{branch}') limit 1")
@@ -204,7 +204,7 @@ class TestEnds:
         pid = here.step_pid()
         wait_for(lambda: is_loading(here.databases[1]), "the load")
         os.kill(pid, signal.SIGKILL)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
         assert process.returncode == 3
         assert here.flow_runs == []
         assert f"doltflow backtest --remove {expected(here, kind)[0].partition(': ')[2]}`" in " ".join(err.split())

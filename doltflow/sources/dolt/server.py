@@ -25,6 +25,7 @@ from pathlib import Path
 
 from doltflow.errors import DatabaseLockedError, DoltError, SettingsError
 from doltflow.sources.dolt.program import find_dolt
+from doltflow.sources.dolt.supervisor import remove_temporary_branches
 
 _LOCAL_USER = "__dolt_local_user__"
 _STOP_SECONDS = 30.0
@@ -343,4 +344,9 @@ def _stop(folder: Path, runtime: Path) -> None:
             break
         time.sleep(0.001)
     shutil.rmtree(runtime / "tmp", ignore_errors=True)
+    if left := list(_load_folder(folder).glob("doltflow-*.tsv")):
+        # A writer was killed beside others, so that no supervisor has cleared up after it.
+        remove_temporary_branches(find_dolt(), str(folder))
+        for file in left:
+            file.unlink(missing_ok=True)
     (runtime / "pid").unlink(missing_ok=True)
