@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
@@ -39,7 +39,7 @@ class ReplayResult:
         plan: Its pins and branches.
         code: The code that was run.
         new_run: The run that repeated it; None for a dry run.
-        tables: Each table that the recorded run wrote, compared; empty for a dry run.
+        tables: Each table that the recorded run wrote, and what else the new one wrote, compared; empty for a dry run.
         unhonoured: The reads that were not served as recorded, one sentence each.
         reasons: Why tables differ, as far as it is known, one sentence each: it begins with `code`, `environment`,
             `parameter`, `data` or `not deterministic`.
@@ -152,7 +152,7 @@ def _replay(
         workspace.refresh()
         new = read_run(workspace, done.run).run
         broken = tuple(unhonoured(plan.pins, plan.run, new, plan.steps))
-        tables = tuple(_verdicts(workspace, plan))
+        tables = tuple(_verdicts(workspace, plan, new))
         if not keep:
             remove_branches(workspace, plan.branches)
         given, told = _given(explicit), workspace.warnings
@@ -183,12 +183,18 @@ def _left(workspace: Workspace, plan: Plan) -> str:
     return f"What it had written stays: {listed}. {' and '.join(names)} removes it." if there else ""
 
 
-def _verdicts(workspace: Workspace, plan: Plan) -> list[TableVerdict]:
+def _verdicts(workspace: Workspace, plan: Plan, new: Run) -> list[TableVerdict]:
     found = []
+    writes = [access for access in new.accesses if access.kind == "write"]
     for branch in plan.branches:
         session = workspace.session(branch.database)
         now = session.branch_head(branch.branch)
         found += [compare_table(session, table, recorded, now) for table, recorded in branch.made]
+        written = {table for write in writes if write.database == branch.database for table in write.tables or ()}
+        known = {table.casefold() for table, _ in branch.made}
+        others = sorted(table for table in written if table.casefold() not in known)
+        # Nothing was recorded of them: what the write did to the table is told.
+        found += [replace(compare_table(session, name, branch.commit, now), verdict="unrecorded") for name in others]
     return found
 
 
@@ -200,7 +206,8 @@ def _reasons_of_tables(
     unexplained = []
     for table in different:
         name, others = f"`{table.database}/{table.table}`", []
-        if not _is_replaced(workspace, table) or not (table.added or table.removed or table.modified):
+        is_told = _is_replaced(workspace, table) and (table.added or table.removed or table.modified)
+        if table.verdict != "unrecorded" and not is_told:
             others = written_between(workspace, plan.run, branches[table.database], table.table, table.recorded)
         for commit in others:
             who = commit.run.pathspec.run if commit.run is not None else commit.author

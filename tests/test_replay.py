@@ -17,7 +17,9 @@ from conftest import FLOWS, FlowRun, dolt, footprint, head, sql
 from flows.harness import World, wait_for, world
 
 from doltflow.cli import main
+from doltflow.compare import TableVerdict
 from doltflow.model.pins import DatabasePin, Pins, ReadPin
+from doltflow.render.replay import _table
 from doltflow.rerun.pipeline import read_pipeline
 from doltflow.workspace import load_settings, open_workspace
 
@@ -363,11 +365,31 @@ def test_what_a_run_wrote_and_read_back_is_its_own_even_where_it_changed_nothing
         workspace.prepare()
         flows = {flow.records.run.pathspec: set(flow.reads) for flow in read_pipeline(workspace).flows}
     assert flows[runs[1]] == {("twice", "a")}
-    exit_code, data = asked(capsys, runs[1], "--set", "n=5", "--branch", "mine")
+
+    # What the recorded run did not write is named beside what it wrote.
+    extra = '"t", pks=["id"])\n            dolt.write(frame, "log2", pks=["id"])'
+    Path("twice_flow.py").write_text((FLOWS / "twice_flow.py").read_text().replace('"t", pks=["id"])', extra))
+    settings = ("--set", "n=5", "--branch", "mine", "--flow-file", "twice_flow.py")
+    exit_code, data = asked(capsys, runs[1], *settings)
     assert [(pin["key"], pin["own"]) for pin in data["pins"]] == [("a", []), ("both", ["t"])]
     assert (exit_code, data["identical"], data["unhonoured"]) == (0, False, [])
     assert sql(twice, "select t.v, u.v as u from t as of 'mine' t join u as of 'mine' u") == [{"v": 15, "u": 150}]
-    assert tables(data) == {name: ["different", 0, 0, 1, ["v"]] for name in ("twice/t", "twice/u")}
+    assert tables(data) == {
+        "twice/log2": ["unrecorded", None, None, None, []],
+        "twice/t": ["different", 0, 0, 1, ["v"]],
+        "twice/u": ["different", 0, 0, 1, ["v"]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "line"),
+    [((None, None, None), ""), ((2, 0, 1), ": 2 rows added, 1 row modified")],
+)
+def test_a_table_that_was_not_recorded_is_said_to_be_none(
+    counts: tuple[int | None, int | None, int | None], line: str
+) -> None:
+    verdict = TableVerdict("twice", "log2", "unrecorded", *counts, (), "c" * 32, "d" * 32)
+    assert _table(verdict) == f"twice/log2: was written, which the recorded run did not{line}"
 
 
 # The log

@@ -6,7 +6,7 @@ from typing import Literal
 
 from doltflow.sources.dolt import Session
 
-Verdict = Literal["identical", "different", "missing"]
+Verdict = Literal["identical", "different", "missing", "unrecorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,8 @@ class TableVerdict:
 
     Attributes:
         database, table: The table.
-        verdict: `identical`: the content hashes are equal. `missing`: it is not there.
+        verdict: `identical`: the content hashes are equal. `missing`: it is not there. `unrecorded`: it was written,
+            and the recorded run did not write it; the counts are from before the write.
         added, removed, modified: Counts of rows, from the recorded version to the other one; None where Dolt cannot
             tell, as after a change of the key.
         columns: The columns in which modified rows differ, or that only one version has.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from doltflow.compare import TableVerdict
     from doltflow.replay import ReplayResult
 
-_STYLES = {"identical": "bold green", "different": "bold red", "missing": "bold red"}
+_STYLES = {"identical": "bold green", "different": "bold red"}
 
 
 def replay_answer(result: "ReplayResult", output: Literal["text", "json"], stream: TextIO | None) -> Iterator[str]:
@@ -103,9 +103,11 @@ def _verdict_text(result: "ReplayResult") -> Iterator[RenderableType]:
 
 def _table(table: "TableVerdict") -> str:
     name = f"{safe(table.database)}/{safe(table.table)}"
-    if table.verdict != "different":
+    if table.verdict in ("identical", "missing"):
         return f"{name}: {'was not written' if table.verdict == 'missing' else table.verdict}"
     amounts = ((table.added, "added"), (table.removed, "removed"), (table.modified, "modified"))
     rows = ", ".join(f"{count(number, 'row')} {verb}" for number, verb in amounts if number)
     columns = f"in {', '.join(map(safe, table.columns))}" if table.columns else ""
+    if table.verdict == "unrecorded":
+        return f"{name}: was written, which the recorded run did not{f': {rows}' if rows else ''}"
     return f"{name}: {' '.join(part for part in (rows or 'different', columns) if part)}"
