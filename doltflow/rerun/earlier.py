@@ -21,6 +21,7 @@ from doltflow.model.run import Run
 from doltflow.rerun.backtest import BacktestPlan, PlannedFlow
 from doltflow.rerun.carrying import Prepared
 from doltflow.rerun.code import find_code
+from doltflow.rerun.line import VIEWS
 from doltflow.rerun.pipeline import Key
 from doltflow.sources.metaflow.parameters import Declared, plain
 from doltflow.workspace import Workspace, find_run, read_run
@@ -137,21 +138,30 @@ class EarlierRuns:
     def _is_read(self, run: Run, access: Access, commits: list[Commit], standing: Standing) -> bool:
         """Whether a read would see the same."""
         database = self._workspace.database_of(access)
-        if database is None or access.commit is None:
+        if database is None or access.commit is None or database not in standing.pinned:
             return False
         if not access.tables or "dolt_" in (access.query or "").casefold():  # Of more than the tables' content.
             return access.commit == standing.commit(database)
-        is_own = access.commit in {commit.hash for commit in commits}
-        mine = {key for write in _own(run, "write") for key in _keys(write)} if is_own else set()
+        if self.content(database, VIEWS, access.commit) != self.content(database, VIEWS, standing.pinned[database]):
+            return False
         for table in access.tables:
-            if (database, table) in mine:
-                continue
             known = self.content(database, table, access.commit)
-            if known is None:  # A view.
+            if known is None:
                 return access.commit == standing.commit(database)
+            if self._is_own(run, (database, table), access.commit, commits):
+                continue
             if known != self._wanted(standing, database, table):
                 return False
         return True
+
+    def _is_own(self, run: Run, key: Key, at: str, commits: list[Commit]) -> bool:
+        """Whether a table is at a commit of a run what the run itself wrote before."""
+        own = {commit.hash for commit in commits if commit.database == key[0]}
+        if at not in own:
+            return False
+        written = {write.commit for write in _own(run, "write") if key in _keys(write) and write.commit is not None}
+        session, content = self._workspace.session(key[0]), self.content(*key, at)
+        return any(self.content(*key, one) == content and session.reaches([at], [one]) for one in written & own)
 
     def _of(self, run: Run, commits: list[Commit], standing: Standing) -> EarlierRun | None:
         """What a run wrote; None where it is gone, or where it added to what would be something else now."""

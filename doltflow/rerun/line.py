@@ -14,6 +14,8 @@ from doltflow.sources.dolt import Session
 from doltflow.workspace import Workspace
 from doltflow.workspace.at import databases_asked, nowhere, resolve_at
 
+VIEWS = "dolt_schemas"
+"""Where Dolt keeps the views: what they read is recorded as reads of their tables."""
 PERIODS = ("day", "week", "month")
 Every = int | str
 
@@ -115,7 +117,7 @@ def way(workspace: Workspace, database: str, first: str, last: str) -> list[Comm
 def where_inputs_changed(
     workspace: Workspace, plan: BacktestPlan, database: str, commits: Sequence[Commit]
 ) -> list[Commit]:
-    """Those of some commits at which a table that the flows read is another than at the one before; and the first.
+    """Those of some commits at which a table that the flows read, or a view, is another than before; and the first.
 
     Args:
         workspace: With the databases.
@@ -130,6 +132,7 @@ def where_inputs_changed(
             return list(commits)
         tables |= {table for name, table in flow.reads if name == database and (name, table) not in made}
         made |= set(flow.writes)
+    tables.add(VIEWS)
     session = workspace.session(database)
     touched = {hash_ for table in tables for hash_ in session.touching(table)}
     # Somebody may have named a commit that no branch leads to.
