@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from doltflow.errors import NotReplayableError, RefNotFoundError, UsageError
+from doltflow.errors import NotReplayableError, RefNotFoundError
 from doltflow.model.moment import parse_moment
 from doltflow.model.pins import DatabasePin, Pins
 from doltflow.model.run import Run
@@ -21,16 +21,12 @@ from doltflow.rerun.pipeline import (
     read_pipeline,
     reads_any,
 )
-from doltflow.rerun.plan import PlannedBranch
+from doltflow.rerun.plan import PlannedBranch, check_name
 from doltflow.workspace import Workspace
 from doltflow.workspace.at import resolve_at
 from doltflow.workspace.production import Production
 
 ROOT = "root"
-# Git's rules for the name of a branch, which are Dolt's. Below `doltflow-tmp/` are the temporary ones.
-_BAD_NAME = re.compile(
-    r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|/\.|\.lock(/|$)|^@$|^$|^doltflow-tmp/", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,19 +149,6 @@ def plan_from(
         made,
         tuple(item for item in pipeline.older if reads_any(workspace, item, mine)),
     )
-
-
-def check_name(name: str) -> None:
-    """Makes sure that a name can be that of a branch.
-
-    Raises:
-        UsageError: It cannot.
-    """
-    if _BAD_NAME.search(name):
-        raise UsageError(
-            f"`{name}` cannot be the name of a branch.",
-            "Take letters, digits, `-`, `_`, `.` and `/`, such as `metaflow-backtest`.",
-        )
 
 
 def _name(inputs: Sequence[Input], commit: str | None, as_of: str | None) -> str:

@@ -14,6 +14,12 @@ from doltflow.rerun.own import own_tables
 from doltflow.workspace import Workspace, read_run
 from doltflow.workspace.records import RunRecords
 
+# Git's rules for the name of a branch, which are Dolt's, who takes ASCII alone and nothing that looks like a commit.
+# Below `doltflow-tmp/` are the temporary ones.
+_BAD_NAME = re.compile(
+    r"[^\x21-\x7e]|[~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|/\.|\.lock(/|$)|^@$|^$|^[0-9a-v]{32}$|^doltflow-tmp/",
+    re.IGNORECASE,
+)
 _ENDS = re.compile(r"FROM dolt_diff\('(?P<before>\w+)', '(?P<after>\w+)'")
 
 
@@ -67,8 +73,8 @@ def plan_replay(workspace: Workspace, pathspec: Pathspec, name: str | None = Non
         NotReplayableError: It still runs, wrote nothing, or what it read is gone.
         BranchExistsError, UsageError: The name is taken, or is none.
     """
-    if name is not None and not name.strip():
-        raise UsageError(f"`{name}` cannot be the name of a branch.")
+    if name is not None:
+        check_name(name)
     records = read_run(workspace, pathspec)
     run = records.run
     if run.status == "running":
@@ -91,6 +97,19 @@ def plan_replay(workspace: Workspace, pathspec: Pathspec, name: str | None = Non
     reads = tuple(_read_pins(workspace, records, own, writes))
     pins = Pins("replay", run.pathspec, tuple(_database_pins(workspace, branches, own)), reads)
     return Plan(run, branches, pins, None if again is None else frozenset(again))
+
+
+def check_name(name: str) -> None:
+    """Makes sure that a name can be that of a branch.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if _BAD_NAME.search(name):
+        raise UsageError(
+            f"`{name}` cannot be the name of a branch.",
+            "Take letters, digits, `-`, `_`, `.` and `/`, such as `metaflow-backtest`.",
+        )
 
 
 def _commits_by_database(records: RunRecords, steps: set[str] | None) -> dict[str, list[Commit]]:

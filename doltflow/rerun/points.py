@@ -8,7 +8,7 @@ from datetime import datetime
 from doltflow.errors import DoltflowError
 from doltflow.model.commit import Commit
 from doltflow.model.moment import parse_moment
-from doltflow.rerun.backtest import BacktestPlan, check_name, plan_from
+from doltflow.rerun.backtest import BacktestPlan, plan_from
 from doltflow.rerun.carrying import (
     BacktestRun,
     Job,
@@ -26,7 +26,7 @@ from doltflow.rerun.earlier import EarlierRun, EarlierRuns, Standing
 from doltflow.rerun.inputs import Input
 from doltflow.rerun.making import KIND, make_branches
 from doltflow.rerun.pipeline import Key, Pipeline
-from doltflow.rerun.plan import PlannedBranch
+from doltflow.rerun.plan import PlannedBranch, check_name
 from doltflow.rerun.run import Rerun
 from doltflow.rerun.together import run_together
 from doltflow.sources.dolt.made import made_in
