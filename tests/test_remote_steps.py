@@ -36,6 +36,7 @@ class Recorded:
 
     world: World
     run: FlowRun
+    nesting: FlowRun
     numbers: Path
 
 
@@ -45,12 +46,14 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         numbers = here.database(
             "numbers", "create table a (id int primary key, v int)", "insert into a values (1, 10), (2, 20)"
         )
+        here.database("nested")
+        nesting = here.run("nesting_flow.py")
         run = here.run("remote_flow.py")
         dolt(numbers, "sql", "-q", "update a set v = v + 1; call dolt_commit('-am', 'Later')")
         dolt(numbers, "sql", "-q", "insert into a values (77, 7)")
         (here.folder / "site").mkdir()
         (here.folder / "site" / "sitecustomize.py").write_text(CONTAINER)
-        yield Recorded(here, run, numbers)
+        yield Recorded(here, run, nesting, numbers)
 
 
 @pytest.fixture
@@ -125,6 +128,23 @@ def test_a_run_that_is_tagged_as_a_rerun_and_has_no_pins_stops(here: Recorded, k
     assert f" is tagged as a {kind} of RemoteFlow/7, and has no pins that say what to read" in done.output
 
 
+def test_a_run_that_a_step_of_a_rerun_starts_is_no_part_of_it(
+    here: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nested = here.numbers.with_name("nested")
+    before = sql(nested, "select name, hash from dolt_branches")
+    assert main(["replay", here.nesting.pathspec, "--output", "json"]) == 3
+    error = json.loads(capsys.readouterr().out)["error"]
+    log = Path(error["hint"].partition("Its log is ")[2].partition(".log")[0] + ".log").read_text()
+    assert f" was started within the replay of {here.nesting.pathspec} and is no part of it. A run that is " in log
+    assert f"`doltflow:replay-of={here.nesting.pathspec}` in `current.tags`" in log
+    branch = f"replay/{here.nesting.pathspec}"
+    made = sql(nested, f"show tables as of '{branch}'")
+    assert [name for row in made for name in row.values()] == ["outer_one"]
+    assert sql(nested, f"select name, hash from dolt_branches where name <> '{branch}'") == before
+    dolt(nested, "branch", "-D", branch)
+
+
 def test_pins_that_are_not_in_the_store_stop_the_step(here: Recorded) -> None:
     done = here.world.run("remote_flow.py", "--with", decorator("0" * 40), check=False)
     assert done.returncode != 0
@@ -136,16 +156,17 @@ def test_a_database_is_taken_where_the_step_has_it(here: Recorded) -> None:
     dolt(here.numbers, "branch", "made", "main~1")
     pins = Pins("backtest", here.run.pathspec, (DatabasePin("numbers", "/nowhere/numbers", "made"),))
     Path("pins.json").write_text(pins.encode())
-    here.world.run("remote_flow.py", "--tag", f"doltflow:backtest-of={here.run.pathspec}", **{VARIABLE: "pins.json"})
+    tag = ("--tag", f"doltflow:backtest-of={here.run.pathspec}")
+    here.world.run("remote_flow.py", *tag, **{VARIABLE: "pins.json"})
     assert written(here.numbers, "made") == [10, 20]
     dolt(here.numbers, "branch", "-D", "made")
-    done = here.world.run("remote_flow.py", **{VARIABLE: "pins.json"}, check=False)
+    done = here.world.run("remote_flow.py", *tag, **{VARIABLE: "pins.json"}, check=False)
     assert done.returncode != 0
     assert "`made`" in done.output
 
     shutil.move("numbers", "hidden")
     try:
-        done = here.world.run("remote_flow.py", **{VARIABLE: "pins.json"}, check=False)
+        done = here.world.run("remote_flow.py", *tag, **{VARIABLE: "pins.json"}, check=False)
     finally:
         shutil.move("hidden", "numbers")
     assert done.returncode != 0

@@ -22,14 +22,15 @@ def current_pins(task: RunningTask) -> Pins | None:
 
     Raises:
         RecordError: They cannot be read. The step must not go on as if there were none.
-        UnpinnedError: The run is tagged as a rerun, or goes on from one, and there are none.
+        UnpinnedError: The run is tagged as a rerun, or goes on from one, and there are none; or they are of a rerun
+            that it is no part of.
     """
     try:
         text = pins_text()
     except OSError as error:
         raise RecordError(f"The pins of this rerun cannot be read: {error}.") from error
     if text is not None:
-        return _decoded(text)
+        return _own(_decoded(text), task)
     if task.rerun_of is not None:
         kind, of = task.rerun_of["kind"], task.rerun_of["pathspec"]
         raise UnpinnedError(
@@ -43,6 +44,18 @@ def current_pins(task: RunningTask) -> Pins | None:
             "Repeat the rerun, or begin with `resume --origin-run-id` of a run that is none.",
         )
     return None
+
+
+def _own(pins: Pins, task: RunningTask) -> Pins:
+    """The pins, where they are those of the task's run: what a step starts inherits its environment."""
+    if task.rerun_of == {"pathspec": pins.of, "kind": pins.kind}:
+        return pins
+    raise UnpinnedError(
+        f"{task.pathspec} was started within the {pins.kind} of {pins.of} and is no part of it. A run that is started "
+        "within a rerun has no pins of its own that say what to read and where to write.",
+        f"Rerun its flow by itself. A step finds the tag `doltflow:{pins.kind}-of={pins.of}` in `current.tags` where "
+        "it is to start no other flow.",
+    )
 
 
 @cache
