@@ -223,7 +223,7 @@ def _is_replaced(workspace: Workspace, table: TableVerdict) -> bool:
     """Whether the recorded run wrote all rows of a table when it last wrote it, so that nobody else's were left."""
     commit = workspace.find_commit(table.database, table.recorded)
     writes = commit.run.writes if commit is not None and commit.run is not None else ()
-    modes = [write.mode for write in writes if write.table == table.table]
+    modes = [write.mode for write in writes if write.table.casefold() == table.table.casefold()]
     return modes[-1:] == ["replace"]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from doltflow.errors import TableNotFoundError
 from doltflow.sources.dolt import Session
 
 Verdict = Literal["identical", "different", "missing", "unrecorded"]
@@ -43,8 +44,9 @@ def compare_table(session: Session, table: str, recorded: str, now: str) -> Tabl
         recorded: Full hash of the commit that has the version to compare with.
         now: Full hash of the other commit.
     """
-    before, after = session.table_hash(table, recorded), session.table_hash(table, now)
-    if after is None and before is not None:
+    before, table = _found(session, table, recorded)
+    after, table = _found(session, table, now)
+    if after is None:
         return TableVerdict(session.name, table, "missing", None, None, None, (), recorded, now)
     if before == after:
         return TableVerdict(session.name, table, "identical", 0, 0, 0, (), recorded, now)
@@ -55,6 +57,17 @@ def compare_table(session: Session, table: str, recorded: str, now: str) -> Tabl
     return TableVerdict(
         session.name, table, "different", counts.added, counts.removed, counts.modified, columns, recorded, now
     )
+
+
+def _found(session: Session, table: str, at: str) -> tuple[str | None, str]:
+    """The content hash of a table and its name as the database spells it; an old record may spell it otherwise."""
+    if (hash_ := session.table_hash(table, at)) is not None:
+        return hash_, table
+    try:
+        name = session.find_table(table, at)
+    except TableNotFoundError:
+        return None, table
+    return session.table_hash(name, at), name
 
 
 def _columns(session: Session, table: str, recorded: str, now: str) -> tuple[str, ...]:

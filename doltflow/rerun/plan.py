@@ -175,7 +175,9 @@ def _branch(
         raise NotReplayableError(f"`{database}` no longer has the commit that `{run.pathspec}` began with.")
     last = commits[-1].hash
     written = sorted({table for access in writes for table in access.tables or ()})
-    made = tuple((table, _left(commits, writes, table) or last) for table in written)
+    left = {table: _left(commits, writes, table) or last for table in written}
+    # An old record may spell a table otherwise than the database does.
+    made = tuple({workspace.spelled(database, table, at) or table: at for table, at in left.items()}.items())
     taken = set(workspace.session(database).branches())
     if name is not None and name.casefold() in {branch.casefold() for branch in taken}:
         raise BranchExistsError(f"`{database}` has a branch `{name}` already.", "Give another name with `--branch`.")
