@@ -226,10 +226,20 @@ class _Checked:
             said = f"{says[name, hash_]} {listed} of `{name}` at {hash_}, which"
             table = next(iter(tables)) if len(tables) == 1 else None
             place = (str(records.run), name, hash_, table)
-            if self._workspace.find_commit(name, hash_) is None:
+            is_there = self._workspace.find_commit(name, hash_) is not None
+            if (is_there and hash_ in self._all_reached(name)) or self._is_rerun(records):
+                continue  # The branches of reruns are there to be removed.
+            if not is_there:
                 yield Disagreement("commit-missing", f"{said} that database does not have.", *place)
-            elif hash_ not in self._all_reached(name):
+            else:
                 yield Disagreement("rewritten", f"{said} no branch or tag leads to any more.", *place)
+
+    def _is_rerun(self, records: _Records) -> bool:
+        if any(commit.run is not None and commit.run.rerun_of is not None for commit in records.commits):
+            return True
+        if self._in_store is None or records.run not in self._in_store:
+            return False
+        return self._workspace.ask_store(partial(Store.rerun_of, pathspec=records.run)) is not None
 
     def _all_reached(self, name: str) -> set[str]:
         if name not in self._reached:

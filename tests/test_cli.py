@@ -255,6 +255,9 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     fail_with(monkeypatch, KeyboardInterrupt())
     assert main(["trace", "t"]) == 130
     assert capsys.readouterr() == ("", "")
+    assert main(["trace", "t", "--output", "json"]) == 130
+    error = {"code": "interrupted", "message": "Interrupted.", "hint": ""}
+    assert json.loads(capsys.readouterr().out) == {"schema": "doltflow.error/1", "error": error}
 
 
 def test_interrupted_by_a_signal() -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from conftest import FLOWS, FlowRun, dolt, footprint, head, sql
 from flows.harness import World, wait_for, world
 
+from doltflow.audit import audit
 from doltflow.cli import main
 from doltflow.compare import TableVerdict
 from doltflow.model.pins import DatabasePin, Pins, ReadPin
@@ -252,6 +253,14 @@ def test_reads_that_are_not_as_recorded_are_named(world_: Recorded, capsys: pyte
     ]
 
 
+def test_what_was_discarded_is_no_disagreement(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    before = audit()
+    exit_code, data = asked(capsys, world_.run.pathspec, "--discard")
+    assert (exit_code, data["kept"], before.findings) == (0, False, ())
+    assert audit(data["new_run"]).findings == ()
+    assert audit() == replace(before, runs=before.runs + 1)
+
+
 def test_a_failed_run_is_replayed_as_far_as_it_came(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     world_.change(("if self.fails:", "if False:"))
     exit_code, data = asked(capsys, world_.failed.pathspec, "--discard")
@@ -359,7 +368,8 @@ def test_what_a_run_wrote_and_read_back_is_its_own_even_where_it_changed_nothing
     world_: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:
     twice = world_.world.database("twice", "create table a (id int primary key, v int)", "insert into a values (1, 10)")
-    Path("seen").write_text(head(twice))
+    first = head(twice)
+    Path("seen").write_text(first)
     runs = [world_.world.run("twice_flow.py").pathspec for _ in range(2)]
     with open_workspace(load_settings(None), None, None) as workspace:
         workspace.prepare()
@@ -369,10 +379,17 @@ def test_what_a_run_wrote_and_read_back_is_its_own_even_where_it_changed_nothing
     # What the recorded run did not write is named beside what it wrote.
     extra = '"t", pks=["id"])\n            dolt.write(frame, "log2", pks=["id"])'
     Path("twice_flow.py").write_text((FLOWS / "twice_flow.py").read_text().replace('"t", pks=["id"])', extra))
+    dolt(twice, "sql", "-q", "insert into a values (2, 20); call dolt_commit('-am', 'Later')")
+    Path("seen").write_text(head(twice))
     settings = ("--set", "n=5", "--branch", "mine", "--flow-file", "twice_flow.py")
     exit_code, data = asked(capsys, runs[1], *settings)
     assert [(pin["key"], pin["own"]) for pin in data["pins"]] == [("a", []), ("both", ["t"])]
-    assert (exit_code, data["identical"], data["unhonoured"]) == (0, False, [])
+    # `t` is the replay's own, `a` was to be the recorded one.
+    assert (exit_code, data["identical"], data["unhonoured"]) == (
+        0,
+        False,
+        [f"`a` of `twice` in the step `end` of {data['new_run']} was served from {head(twice)}, not from {first}."],
+    )
     assert sql(twice, "select t.v, u.v as u from t as of 'mine' t join u as of 'mine' u") == [{"v": 15, "u": 150}]
     assert tables(data) == {
         "twice/log2": ["unrecorded", None, None, None, []],

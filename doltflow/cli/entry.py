@@ -17,6 +17,7 @@ DEFECT, INTERRUPTED = 4, 130
 # What the machine lacks or forbids is no defect of doltflow's.
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO}
 _DEBUG = "DOLTFLOW_DEBUG"
+_ENVELOPED = ("json", "jsonl")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = asked_output(given)
     prepare(utf8=output not in (None, "text"))
     try:
-        return _run(given)
+        exit_code = _run(given)
+        if exit_code == INTERRUPTED and output in _ENVELOPED:  # A command was; it has not begun to answer.
+            _answer_error("interrupted", "Interrupted.", "", output)
+        return exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as error:
@@ -74,16 +78,20 @@ def _fail(error: Exception, output: str | None) -> int:
 
         say(safe("".join(traceback.format_exception(error)), lines=True))
     exit_code, code, message, hint = _explained(error)
-    if output in ("json", "jsonl") and not isinstance(error, AnswerError):
-        from doltflow.render.envelope import error_envelope
-
-        try:
-            answer([error_envelope(code, message, hint, one_line=output == "jsonl")])
-        except DoltflowError as unwritten:
-            _say_error(unwritten.message, "")
+    if output in _ENVELOPED and not isinstance(error, AnswerError):
+        _answer_error(code, message, hint, output)
     else:
         _say_error(message, hint)
     return exit_code
+
+
+def _answer_error(code: str, message: str, hint: str, output: str | None) -> None:
+    from doltflow.render.envelope import error_envelope
+
+    try:
+        answer([error_envelope(code, message, hint, one_line=output == "jsonl")])
+    except DoltflowError as unwritten:
+        _say_error(unwritten.message, "")
 
 
 def _say_error(message: str, hint: str) -> None:

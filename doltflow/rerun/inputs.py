@@ -45,7 +45,7 @@ def find_inputs(
         check_input(workspace, found.database, read, written)
         return (found,)
     if moment is None:
-        raise UsageError("A backtest needs `--commit`, or `--as-of`.", "`doltflow log TABLE` lists commits.")
+        raise UsageError("A backtest needs `--commit`, or `--as-of`.", "`doltflow log DATABASE` lists commits.")
     names = [workspace.asked] if workspace.asked is not None else sorted(set(read) - written)
     if not names:
         raise NotReplayableError(

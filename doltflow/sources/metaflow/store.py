@@ -142,13 +142,16 @@ class Store:
             raise RunNotFoundError(f"There is no run `{text}`.", nearest(text, names))
         return found[0]
 
-    def _latest(self, pathspec: Pathspec) -> Pathspec:
+    def rerun_of(self, pathspec: Pathspec) -> dict[str, Any] | None:
+        """What a run is a rerun of, by its tags; None where it is none."""
         from metaflow import Run as Client
 
+        with self._reading(f"run `{pathspec}`"):
+            return rerun_of(Client(pathspec.run).user_tags)
+
+    def _latest(self, pathspec: Pathspec) -> Pathspec:
         for candidate in self.started(pathspec.flow):
-            with self._reading(f"run `{candidate}`"):
-                is_rerun = rerun_of(Client(candidate.run).user_tags) is not None
-            if not is_rerun and self.read(candidate).succeeded():
+            if self.rerun_of(candidate) is None and self.read(candidate).succeeded():
                 return Pathspec(candidate.flow, candidate.run_id, pathspec.step, pathspec.task_id)
         raise RunNotFoundError(
             f"The flow `{pathspec.flow}` has no successful run that is no rerun.", "`doltflow runs` lists all."
