@@ -89,11 +89,15 @@ class EarlierRuns:
         return self.content(database, table, at) if at is not None else None
 
     def matching(self, flow: PlannedFlow, standing: Standing) -> Iterator[EarlierRun]:
-        """The runs that a run of a flow would be the same as, newest first."""
+        """The runs that a run of a flow would be the same as: production's, then the newest first."""
         if flow.run.flow not in self._prepared:
             return
         made = {run: made for run, made in self._workspace.made_by_runs().items() if run.flow == flow.run.flow}
-        for pathspec in sorted(made, key=lambda run: max(one.date for one in made[run]), reverse=True):
+
+        def rank(run: Pathspec) -> tuple[bool, float]:
+            return run.run == flow.run.pathspec, max(one.date for one in made[run])
+
+        for pathspec in sorted(made, key=rank, reverse=True):
             commits = self._workspace.commits_of_run(pathspec.run)
             if not self._may_match(commits, standing):
                 continue
