@@ -93,6 +93,6 @@ def databases_asked(workspace: "Workspace") -> list[str]:
     if not names:
         raise DatabaseNotFoundError(
             f"There is no Dolt database in {workspace.place} or just below it.",
-            "Go to the folder that holds the databases.",
+            "Go to the folder that holds them, or list them in the setting `databases`.",
         )
     return names
