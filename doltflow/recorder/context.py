@@ -187,7 +187,7 @@ class DoltDT:
             for name in names:
                 # In a replay a name that moves stands for what it stood for.
                 ends = self._place.recorded_ends(session, name)
-                ends = ends or (session.resolve(from_commit), session.resolve(to_commit))
+                ends = ends or (self._place.resolved(session, from_commit), self._place.resolved(session, to_commit))
                 frames[name] = self._reader.diff(session, config, ends, name)
             return frames
 
@@ -219,7 +219,7 @@ class DoltDT:
             if branch is not None:
                 at = self._place.moved(session, branch)
             elif given:
-                at = session.resolve(given[0])
+                at = self._place.resolved(session, given[0])
             else:
                 at = seen or self._place.pin(session).commit
             name = session.find_table(table, at)

@@ -1,5 +1,6 @@
 """Where a context reads and writes: its sessions with databases, and its pin."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,11 +169,22 @@ class Place:
 
     def moved(self, session: Session, branch: str) -> str:
         """The commit that a branch stands for: in a rerun the configuration's own is where the pins send it."""
-        if self._rerun is not None and self._rerun.pin(session) is not None:
-            config = self.config or DoltConfig(str(session.database.folder))
-            if branch == (config.branch or session.default_branch()):
-                return self.pin(session).commit
-        return session.branch_head(branch)
+        return self.pin(session).commit if self._is_sent(session, branch) else session.branch_head(branch)
+
+    def resolved(self, session: Session, ref: str) -> str:
+        """The commit that a ref stands for, as `moved` has it for a branch; `~n` and `^` count from there."""
+        name = re.split("[~^]", ref, maxsplit=1)[0]
+        branch = session.default_branch() if name == "HEAD" else name
+        if self._is_sent(session, branch):
+            return session.resolve(self.pin(session).commit + ref[len(name) :])
+        return session.resolve(ref)
+
+    def _is_sent(self, session: Session, branch: str) -> bool:
+        """Whether a branch is the configuration's, in a rerun whose pins send it elsewhere."""
+        if self._rerun is None or self._rerun.pin(session) is None:
+            return False
+        config = self.config or DoltConfig(str(session.database.folder))
+        return branch == (config.branch or session.default_branch())
 
     def _seen(self, session: Session, ref: str) -> str:
         """The commit that a ref stands for; where it is a branch that a failed attempt wrote, what that one saw."""

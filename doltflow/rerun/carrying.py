@@ -13,6 +13,7 @@ from doltflow.errors import (
     StoreNotFoundError,
     TableNotFoundError,
 )
+from doltflow.model.access import Access
 from doltflow.model.pins import DatabasePin, Pins
 from doltflow.model.run import Run
 from doltflow.rerun.backtest import BacktestPlan, PlannedFlow
@@ -300,11 +301,21 @@ def unserved(workspace: Workspace, pins: Pins, new: Run) -> Iterator[str]:
         pin = pins.database(access.database)
         if pin is None:
             yield f"{what} had no pin: production's run did not read that database."
+        elif _is_change(workspace, pin, access):
+            continue
         elif pin.branch is None and access.commit != pin.commit:
             yield f"{what} was served from {access.commit}, not from {pin.commit}."
         elif pin.branch is not None and not _on_branch(workspace, pin, access.branch, access.commit):
             where = f"`{access.branch}`" if access.branch is not None else str(access.commit)
             yield f"{what} was served from {where}, not from the branch `{pin.branch}`."
+
+
+def _is_change(workspace: Workspace, pin: DatabasePin, access: Access) -> bool:
+    """Whether a read is an end of a `diff`, which is of no branch, and not later than what its pin leads to."""
+    if not access.key.startswith("diff(") or access.branch is not None or access.commit is None:
+        return False
+    session = workspace.session(pin.database)
+    return session.reaches([pin.commit or session.branch_head(str(pin.branch))], [access.commit])
 
 
 def _on_branch(workspace: Workspace, pin: DatabasePin, branch: str | None, commit: str | None) -> bool:
