@@ -151,7 +151,7 @@ def _replay(
         )  # fmt: skip
         workspace.refresh()
         new = read_run(workspace, done.run).run
-        broken = tuple(unhonoured(plan.pins, plan.run, new, plan.steps))
+        broken = tuple(unhonoured(workspace, plan, new))
         tables = tuple(_verdicts(workspace, plan, new))
         if not keep:
             remove_branches(workspace, plan.branches)

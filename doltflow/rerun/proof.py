@@ -1,42 +1,69 @@
 """Whether a replay read what the recorded run had read, and who else wrote where the recorded run wrote."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 
+from doltflow.errors import DoltError
 from doltflow.model.access import Access
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
-from doltflow.model.pins import ForeachPath, Pins
+from doltflow.model.pins import ForeachPath, ReadPin
 from doltflow.model.run import Run
-from doltflow.rerun.plan import PlannedBranch
+from doltflow.rerun.plan import Plan, PlannedBranch
 from doltflow.workspace import Workspace
 
 _Read = tuple[str, ForeachPath, str, str, tuple[str, ...]]
 
 
-def unhonoured(pins: Pins, recorded: Run, new: Run, steps: Iterable[str] | None = None) -> Iterator[str]:
+def unhonoured(workspace: Workspace, plan: Plan, new: Run) -> Iterator[str]:
     """Each read that was not served as the pins say, or did not happen, or was not recorded: one sentence each.
 
     Args:
-        pins: The pins of the replay.
-        recorded: The run that was repeated.
-        new: The run that repeated it.
-        steps: The steps that ran again; all without it.
+        workspace: Where the databases are.
+        plan: The replay's.
+        new: The run that repeated the recorded one.
     """
-    again = None if steps is None else set(steps)
-    expected = Counter(_reads(recorded, again))
-    found = Counter(_reads(new, again))
-    commits = _commits(recorded, again)
-    own = {(pin.step, pin.foreach, pin.database, pin.key) for pin in pins.reads if pin.own}
+    recorded = plan.run
+    expected = Counter(_reads(recorded, plan.steps))
+    found = Counter(_reads(new, plan.steps))
+    commits = _commits(recorded, plan.steps)
     for read in sorted((expected - found).keys(), key=str):
         yield f"{_named(recorded, read)} was recorded, and the replay did not read it."
     for read in sorted((found - expected).keys(), key=str):
         yield f"{_named(new, read)} was read by the replay, and no such read is recorded."
-    for read, seen in _commits(new, again).items():
-        step, path, database, key, _ = read
-        if read in expected and (step, path, database, key) not in own and seen != commits[read]:
+    for read, seen in _commits(new, plan.steps).items():
+        if read in expected and not _is_honoured(workspace, plan, new, read, seen, commits[read]):
             served, wanted = (", ".join(sorted(hashes)) for hashes in (seen, commits[read]))
             yield f"{_named(new, read)} was served from {served}, not from {wanted}."
+
+
+def _is_honoured(workspace: Workspace, plan: Plan, new: Run, read: _Read, seen: set[str], wanted: set[str]) -> bool:
+    """Whether reads of one kind were served at the commits that they were to be.
+
+    Where the run read back what it had written itself, that is a commit that has it from the replay instead.
+    """
+    composed: dict[str, set[str]] = {}
+    for pin in plan.pins.reads:
+        if pin.own and read == (pin.step, pin.foreach, pin.database, pin.key, tuple(sorted(pin.tables))):
+            served = {commit for commit in seen - wanted if _is_composed(workspace, plan, new, pin, commit)}
+            composed.setdefault(pin.commit, set()).update(served)
+    allowed = wanted.union(*composed.values())
+    return seen <= allowed and all(commit in seen or composed.get(commit) for commit in wanted)
+
+
+def _is_composed(workspace: Workspace, plan: Plan, new: Run, pin: ReadPin, commit: str) -> bool:
+    """Whether a commit has the run's own tables of a read as the replay wrote them, and all others as recorded."""
+    session = workspace.session(pin.database)
+    written = {access.commit for access in new.accesses if access.kind == "write" and access.database == pin.database}
+    written |= {branch.commit for branch in plan.branches if branch.database == pin.database}
+    try:
+        for table in pin.tables:
+            had = sorted(filter(None, written)) if table in pin.own else [pin.commit]
+            if session.table_hash(table, commit) not in [session.table_hash(table, at) for at in had]:
+                return False
+    except DoltError:  # It was garbage-collected, and nothing is proven.
+        return False
+    return True
 
 
 def written_between(workspace: Workspace, run: Run, branch: PlannedBranch, table: str, last: str) -> list[Commit]:
@@ -65,18 +92,18 @@ def written_between(workspace: Workspace, run: Run, branch: PlannedBranch, table
     return found
 
 
-def _reads(run: Run, steps: set[str] | None) -> list[_Read]:
+def _reads(run: Run, steps: Set[str] | None) -> list[_Read]:
     return [read for read, _ in _placed(run, steps)]
 
 
-def _commits(run: Run, steps: set[str] | None) -> dict[_Read, set[str]]:
+def _commits(run: Run, steps: Set[str] | None) -> dict[_Read, set[str]]:
     found: dict[_Read, set[str]] = {}
     for read, commit in _placed(run, steps):
         found.setdefault(read, set()).add(commit)
     return found
 
 
-def _placed(run: Run, steps: set[str] | None) -> Iterator[tuple[_Read, str]]:
+def _placed(run: Run, steps: Set[str] | None) -> Iterator[tuple[_Read, str]]:
     """The run's own reads, each by where it happened in the flow; ids of tasks differ from run to run."""
     paths = {task.pathspec: task.foreach for task in run.tasks}
     for access in run.accesses:
