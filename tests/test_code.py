@@ -248,6 +248,21 @@ def test_a_clean_commit_knows_more_than_an_older_record(runs: Runs) -> None:
     assert altered(runs.kept, "current", seen).code.changed == ()
 
 
+def test_a_file_that_was_edited_while_the_run_ran_has_changed(runs: Runs) -> None:
+    def earlier(task: TaskRecord) -> TaskRecord:
+        first = "/start/" in task.pathspec
+        edited = {"beside.py": "0" * 40} if first else {}
+        return replace(task, sources=tuple((dict(task.sources) | edited).items()))
+
+    said = f"`beside.py` was edited while {runs.kept.pathspec} ran"
+    code = altered(runs.kept, "current", earlier)
+    assert code.code.changed == ("beside.py",)
+    assert code.warnings == (f"{said}: no version of it is what all its steps had.",)
+    code = altered(runs.kept, "recorded", earlier)
+    assert (code.code.changed, code.code.origin) == (("beside.py",), "kept")
+    assert code.warnings == (f"{said}; it is taken as its last step had it.",)
+
+
 BROKEN = """
 if True:
     import good; import nothing.there, broken

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha1
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,8 +28,8 @@ class CodeFound:
     Attributes:
         script: The flow's file.
         choice: `current` or `recorded`.
-        changed: The files that are not what the recorded run ran, relative to the flow's file; None where the run has
-            not recorded its source.
+        changed: The files that are not what the recorded run ran, or not what all of its steps ran, relative to the
+            flow's file; None where the run has not recorded its source.
         origin: Where it comes from: the folder as it is now, the run's code package, its git commit, or the sources
             that DoltDT kept with the run.
     """
@@ -103,13 +103,15 @@ def find_code(workspace: Workspace, run: Run, choice: CodeChoice, flow_file: Pat
     told = _Told.of(run)
     if choice == "current":
         script = _current(run, told, flow_file)
+        for name in told.edited:
+            workspace.warn(f"`{name}` was edited while {run.pathspec} ran: no version of it is what all its steps had.")
         yield CodeFound(script, choice, _changed(workspace, run, told, script))
         return
     with ExitStack() as stack:
         found = _recorded(workspace, run, told, flow_file, stack)
         for name in told.edited:
             workspace.warn(f"`{name}` was edited while {run.pathspec} ran; it is taken as its last step had it.")
-        yield found
+        yield replace(found, changed=told.edited)
 
 
 # The current code
@@ -133,7 +135,7 @@ def _changed(workspace: Workspace, run: Run, told: _Told, script: Path) -> tuple
         # The flow's own file may have another name by now.
         own = told.script.name if told.script is not None else None
         here = {name: script if name == own else script.parent / name for name in told.sources}
-        changed = {name for name, key in told.sources.items() if _key(here[name]) != key}
+        changed = {name for name, key in told.sources.items() if name in told.edited or _key(here[name]) != key}
         return tuple(sorted(changed | _unrecorded(told, script)))
     try:
         package = _package(workspace, run)
