@@ -285,7 +285,7 @@ class Workspace:
             raise DatabaseNotFoundError(
                 f"There is no Dolt database in {self.place} or just below it.",
                 " ".join(self._unreadable.values())
-                or "Go to the folder that holds them, name one with `--database`, or list them in the setting `databases`.",
+                or "Go to the folder that holds them, or name them with `--database` or in the setting `databases`.",
             )
         commits: dict[str, str] = {}
         missing: list[RefNotFoundError] = []
