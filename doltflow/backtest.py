@@ -29,6 +29,7 @@ from doltflow.rerun.making import (
     make_branches,
     remove_listed,
     runs_on,
+    working_on,
 )
 from doltflow.workspace import Workspace, load_settings, open_workspace
 
@@ -108,6 +109,8 @@ def backtest(
         workspace.prepare()
         plan = plan_backtest(workspace, commit=commit, as_of=as_of, branch=branch, base=base, tables=tables)
         is_run = (run or resume) and bool(plan.flows)
+        if is_run and not dry_run:
+            stack.enter_context(working_on(workspace, plan.branches))
         known = existing(workspace, plan, base)
         done = _done(workspace, plan, known, run or resume, resume)
         tell_left_out(workspace, plan)

@@ -301,7 +301,9 @@ def test_a_bisect_goes_round_commits_on_which_the_flows_fail(
     assert "error: It turns at one of 2 commits: on the others the flows failed." in err
 
 
-def test_an_interrupt_ends_all_flows_and_names_what_stays(months: Months) -> None:
+def test_another_call_keeps_off_and_an_interrupt_ends_all_flows_and_names_what_stays(
+    months: Months, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = months.world.folder / "trace_medians.py"
     text = script.read_text()
     script.write_text(text.replace("self.states = ", "__import__('time').sleep(600); self.states = "))
@@ -313,9 +315,23 @@ def test_an_interrupt_ends_all_flows_and_names_what_stays(months: Months) -> Non
         while sum("is starting" in line for line in said) < 2:
             said.append(child.stderr.readline())
             assert said[-1], said
+        # Nobody else writes to its branches meanwhile, or removes them.
+        runs, name = months.runs(), f"stop/{months.commits['more'][:8]}"
+        others = [
+            asked(capsys, *arguments)
+            for arguments in (
+                ("--sweep", over, "--branch", "stop"),
+                ("--commit", months.commits["more"], "--branch", name, "--run"),
+                ("--remove", "stop/*", "--yes"),
+            )
+        ]
+        since = months.runs() - runs
         child.send_signal(signal.SIGINT)
         rest = child.stderr.read()
     script.write_text(text)
+    busy = "Another doltflow is at work on the branch `stop/"
+    assert [(code, busy in " ".join((out + err).split())) for code, out, err in others] == [(3, True)] * 3, others
+    assert since == 0
     names = [f"`stop/{months.commits[message][:8]}`" for message in ("more", "wrong")]
     assert child.returncode == 130
     assert rest.splitlines()[-1] == (

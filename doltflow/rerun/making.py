@@ -1,14 +1,15 @@
 """The branches of a backtest: made, gone on with, listed, and removed; never one that doltflow did not make."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from doltflow.errors import BranchExistsError, NotReplayableError, RefNotFoundError, nearest
 from doltflow.rerun.backtest import BacktestPlan
 from doltflow.rerun.plan import PlannedBranch
-from doltflow.sources.dolt.made import MadeBranch, forget_gone, forget_made, made_in, noted
+from doltflow.sources.dolt.made import MadeBranch, alone_on, forget_gone, forget_made, made_in, noted
 from doltflow.workspace import Workspace, read_run
 from doltflow.workspace.at import databases_asked
 
@@ -99,6 +100,19 @@ def existing(workspace: Workspace, plan: BacktestPlan, base: str | None) -> list
     return found
 
 
+@contextmanager
+def working_on(workspace: Workspace, branches: Iterable[PlannedBranch]) -> Iterator[None]:
+    """Keeps every other doltflow off branches, be they there yet or not.
+
+    Raises:
+        BranchExistsError: Another one is at work on one.
+    """
+    with ExitStack() as stack:
+        for branch in branches:
+            stack.enter_context(alone_on(workspace.session(branch.database).database.folder, branch.branch))
+        yield
+
+
 def make_branches(workspace: Workspace, plan: BacktestPlan, branches: Sequence[PlannedBranch]) -> None:
     """Makes branches and notes them; where one cannot be made, none is."""
     made: list[PlannedBranch] = []
@@ -146,11 +160,18 @@ def branches_to_remove(workspace: Workspace, name: str) -> list[ListedBranch]:
 
 
 def remove_listed(workspace: Workspace, branches: Sequence[ListedBranch]) -> None:
-    """Removes branches that doltflow made."""
-    for item in branches:
-        session = workspace.session(item.database)
-        session.remove_branch(item.made.branch)
-        forget_made(session.database.folder, item.made.branch)
+    """Removes branches that doltflow made.
+
+    Raises:
+        BranchExistsError: Another doltflow is at work on one; none was removed.
+    """
+    with ExitStack() as stack:
+        for item in branches:
+            stack.enter_context(alone_on(workspace.session(item.database).database.folder, item.made.branch))
+        for item in branches:
+            session = workspace.session(item.database)
+            session.remove_branch(item.made.branch)
+            forget_made(session.database.folder, item.made.branch)
 
 
 def runs_on(workspace: Workspace, branches: Sequence[ListedBranch]) -> dict[str, str]:

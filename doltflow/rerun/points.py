@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from doltflow.errors import DoltflowError
+from doltflow.errors import BranchExistsError, DoltflowError
 from doltflow.model.commit import Commit
 from doltflow.model.moment import parse_moment
 from doltflow.rerun.backtest import BacktestPlan, plan_from
@@ -24,7 +24,7 @@ from doltflow.rerun.carrying import (
 from doltflow.rerun.code import CodeChoice
 from doltflow.rerun.earlier import EarlierRun, EarlierRuns, Standing
 from doltflow.rerun.inputs import Input
-from doltflow.rerun.making import KIND, make_branches
+from doltflow.rerun.making import KIND, make_branches, working_on
 from doltflow.rerun.pipeline import Key, Pipeline
 from doltflow.rerun.plan import PlannedBranch, check_name
 from doltflow.rerun.run import Rerun
@@ -274,6 +274,17 @@ class Points:
         self, commit: Commit, tell: Tell, log_line: Tell | None, planned: Callable[[Point], None]
     ) -> Generator[Job, Rerun, PointResult]:
         point = self.point(commit)
+        with working_on(self._workspace, point.plan.branches if point.to_run else ()):
+            # Another doltflow may have been at work on it just before.
+            self._workspace.refresh()
+            now = self.point(commit)
+            if now.to_run and (not point.to_run or now.plan.branch != point.plan.branch):
+                raise BranchExistsError(f"Another doltflow wrote to the branch `{point.plan.branch}` just now.")
+            return (yield from self._carried_out(now, tell, log_line, planned))
+
+    def _carried_out(
+        self, point: Point, tell: Tell, log_line: Tell | None, planned: Callable[[Point], None]
+    ) -> Generator[Job, Rerun, PointResult]:
         workspace, plan = self._workspace, point.plan
         left = tuple(flow for flow in plan.flows if flow.run.pathspec not in point.earlier)
         check_reads(workspace, replace(plan, flows=left), is_run=True)
@@ -288,4 +299,4 @@ class Points:
             for key in flow.writes if earlier is None else ():
                 places.pop(key, None)
         branch = plan.branch if point.to_run else None
-        return PointResult(commit, branch, runs, tuple(outcomes(workspace, plan, runs, places)))
+        return PointResult(point.commit, branch, runs, tuple(outcomes(workspace, plan, runs, places)))

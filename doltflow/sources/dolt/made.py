@@ -1,6 +1,7 @@
 """The branches that doltflow made in a database: a file beside Dolt's own, so that nobody has to guess from a name."""
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -10,7 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from doltflow.errors import DoltflowError, RecordError
+from doltflow.errors import BranchExistsError, DoltflowError, RecordError
+from doltflow.sources.dolt.server import runtime_folder
 
 _FILE = "doltflow-branches.json"
 
@@ -117,3 +119,43 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def alone_on(folder: Path, branch: str) -> Iterator[None]:
+    """Keeps every other doltflow off a branch, which need not be there yet; a killed process keeps nobody off.
+
+    Raises:
+        BranchExistsError: Another one is on it.
+    """
+    name = hashlib.sha256(branch.casefold().encode()).hexdigest()[:20]
+    file = runtime_folder(folder.resolve()) / f"branch-{name}.lock"
+    handle = _taken(file)
+    if handle is None:
+        raise BranchExistsError(
+            f"Another doltflow is at work on the branch `{branch}` of `{folder.name}`.",
+            "Wait until it has ended, or give another name with `--branch`.",
+        )
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        # By word, as a child that was forked meanwhile has the same open file.
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
+
+
+def _taken(file: Path) -> int | None:
+    """A lock on a file; None where another process has it."""
+    while True:
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if file.exists() and os.path.samestat(os.fstat(handle), file.stat()):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except FileNotFoundError:
+            pass
+        os.close(handle)  # Who had it has removed it.

@@ -98,7 +98,7 @@ def serving(folder: Path) -> Iterator[Endpoint]:
         DoltError: The server does not start.
     """
     folder = folder.resolve()
-    runtime = _runtime_folder(folder)
+    runtime = runtime_folder(folder)
     with (runtime / "users.lock").open("a+") as users:
         with _start_lock(runtime, folder):
             _lock(users.fileno(), fcntl.LOCK_SH, folder)
@@ -115,7 +115,7 @@ def serving(folder: Path) -> Iterator[Endpoint]:
             _reap()
 
 
-def _runtime_folder(folder: Path) -> Path:
+def runtime_folder(folder: Path) -> Path:
     """A private folder for the locks and the server's own files, outside the database.
 
     It is the same for all processes of a user, whatever their environment: those that did not share the locks would end
