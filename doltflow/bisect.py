@@ -198,7 +198,7 @@ def _output(workspace: Workspace, points: Points, table: str | None) -> Key:
     if not keys:
         raise NotReplayableError(f"No flow is downstream of `{points.database}`: there is nothing to run.")
     if table is not None:
-        database, name = split_name(workspace, table)
+        database, name = split_name(workspace, table, is_output=True)
         keys = [key for key in keys if key[1].casefold() == name.casefold() and database in (None, key[0])]
     if len(keys) > 1:
         listed = ", ".join(f"`{database}/{name}`" for database, name in keys)

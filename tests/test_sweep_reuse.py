@@ -1,9 +1,12 @@
 """Which earlier runs stand for new ones in a sweep: not those that had read, or run with, something else."""
 
 import json
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from conftest import FLOWS, head, sql
 from flows.harness import World, world
 
 from doltflow.cli import main
+from doltflow.model.access import TaskRecord
+from doltflow.model.run import Run
+from doltflow.rerun.earlier import has_environment
 from doltflow.sources.dolt import Database
 
 NAMES = ("raw", "made", "other")
@@ -72,3 +78,32 @@ def test_a_run_is_not_used_again_where_a_table_or_a_view_that_it_read_is_another
     data = planned(capsys, "--sweep", "HEAD~1..", *before)
     assert [commit["commit"] for commit in data["commits"]] == [old, head(Path("raw"))]
     assert reused(data) == [[run], []]
+    # The database that is asked for is the input: it says nothing of the output.
+    bisect = ("--bisect", "v > 1", "--good", "HEAD~1", "--bad", "HEAD", "-d", "raw")
+    found = planned(capsys, *bisect, "--table", "other/total")
+    assert (found["database"], found["table"]) == ("other", "total")
+    assert main(["backtest", *bisect, "--table", "total", "--dry-run"]) == 2
+    assert "several tables: `made/total`, `other/total`" in capsys.readouterr().err
+
+
+SAME = TaskRecord(
+    "F/1/s/1",
+    python=platform.python_version(),
+    metaflow=version("metaflow"),
+    doltflow=version("doltflow"),
+    dolt="1.2.3",
+    packages=(("numpy", version("numpy")),),
+)
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ({}, True), ({"python": None, "metaflow": None, "doltflow": None, "dolt": None, "packages": ()}, True),
+        ({"python": "3.1"}, False), ({"metaflow": "0.1"}, False), ({"doltflow": "0.1"}, False),
+        ({"dolt": "1.2.2"}, False), ({"packages": (("numpy", "0.1"),)}, False),
+        ({"packages": (("not-installed-any-more", "0.1"),)}, False),
+    ],
+)  # fmt: skip
+def test_a_run_with_other_versions_does_not_stand_for_a_new_one(other: dict[str, Any], is_same: bool) -> None:
+    assert has_environment(Run("F", "1", tasks=(SAME, replace(SAME, **other))), {"1.2.3"}) is is_same

@@ -5,7 +5,7 @@ Content is compared by the hashes of the tables that a run read, so that product
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -133,7 +133,7 @@ class EarlierRuns:
                 run.status == "successful"
                 and all(task.pathspec.startswith(f"{run.pathspec}/") for task in run.tasks)
                 and not _other_parameters(run, flow.run, self._prepared[run.flow])
-                and _has_packages(run)
+                and has_environment(run, {self._workspace.session(pin.database).version for pin in flow.pins.databases})
                 and _other_code(self._workspace, run, self._prepared[run.flow]) == ()
             )
             self._runs[key] = run if is_usable else None
@@ -271,11 +271,19 @@ def _is_typed(parameter: Declared, value: Any, text: str) -> bool:
     return str(value) == text
 
 
-def _has_packages(run: Run) -> bool:
-    """Whether a run had the Python and the packages of frames that it would have now."""
+def has_environment(run: Run, dolt: Collection[str]) -> bool:
+    """Whether a run had the versions that it would have now; what it does not tell of says nothing.
+
+    Args:
+        run: The run.
+        dolt: The versions of Dolt that it would have.
+    """
     return all(
         task.python in (None, platform.python_version())
-        and all(_installed(name) in (None, number) for name, number in task.packages)
+        and task.dolt in (None, *dolt)
+        and task.metaflow in (None, _installed("metaflow"))
+        and task.doltflow in (None, _installed("doltflow"))
+        and all(_installed(name) == number for name, number in task.packages)
         for task in run.tasks
     )
 

@@ -139,7 +139,7 @@ def leading(workspace: Workspace, flows: list[Flow], tables: Sequence[str]) -> l
         return flows
     kept: list[Flow] = []
     for name in tables:
-        database, table = split_name(workspace, name)
+        database, table = split_name(workspace, name, is_output=True)
         makers = [
             flow
             for flow in flows

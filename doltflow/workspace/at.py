@@ -75,10 +75,16 @@ def named_table(workspace: "Workspace", name: str, at: str | None) -> TableVersi
         return workspace.find_table(table, database, at)
 
 
-def split_name(workspace: "Workspace", name: str) -> tuple[str | None, str]:
-    """The database and the table of `database/table`; None and the name as it is where it is not of that form."""
+def split_name(workspace: "Workspace", name: str, *, is_output: bool = False) -> tuple[str | None, str]:
+    """The database and the table of `database/table`; None and the name as it is where it is not of that form.
+
+    Args:
+        workspace: With the databases.
+        name: What the user gave.
+        is_output: Whether it is an output where the database that is asked for is the input.
+    """
     database, slash, table = name.partition("/")
-    if not slash or workspace.asked not in (None, database) or database not in workspace.names:
+    if not slash or database not in workspace.names or (workspace.asked not in (None, database) and not is_output):
         return None, name
     return database, table
 
