@@ -117,13 +117,13 @@ def replay(
                 "Go to the folder where the flow ran.",
             )
         pathspec = find_run(workspace, run).zoomed("run")
-        plan = plan_replay(workspace, pathspec, branch, step)
+        plan = plan_replay(workspace, pathspec, branch, step, is_whole=bool(settings))
         with find_code(workspace, plan.run, code, flow_file) as found:
             explicit = check_parameters(plan.run, found, settings, python or sys.executable, workspace.place)
             if dry_run:
                 told, given = workspace.warnings, _given(explicit)
                 return ReplayResult(plan.run, plan, found, None, (), (), (), None, False, told, given)
-            first = step or workspace.store.first_step(pathspec)
+            first = plan.first or workspace.store.first_step(pathspec)
             return _replay(workspace, plan, found, explicit, first, python or sys.executable, keep, tell, log_line)
 
 

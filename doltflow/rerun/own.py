@@ -1,9 +1,13 @@
-"""What a run wrote itself and read back: that is no input, and a rerun reads what it has written in its place."""
+"""What is a run's own: what it wrote itself and read back, which is no input, and what a resumed run took over."""
 
 from collections.abc import Iterable
 
 from doltflow.model.access import Access
+from doltflow.model.pathspec import Pathspec
+from doltflow.model.pins import ForeachPath
+from doltflow.model.run import Run
 from doltflow.workspace import Workspace
+from doltflow.workspace.records import RunRecords
 
 
 def own_tables(workspace: Workspace, read: Access, writes: Iterable[Access]) -> tuple[str, ...]:
@@ -33,3 +37,25 @@ def own_tables(workspace: Workspace, read: Access, writes: Iterable[Access]) -> 
         )
 
     return tuple(table for table in read.tables or () if is_own(table))
+
+
+def foreach_paths(workspace: Workspace, run: Run) -> dict[str, ForeachPath]:
+    """In which foreaches each task of a run stands. Tasks that a resumed run took over have records by other names."""
+    paths: dict[str, ForeachPath] = {task.pathspec: task.foreach for task in run.tasks}
+    missing = {access.pathspec for access in run.accesses} - paths.keys()
+    if missing and workspace.store is not None:
+        stored = workspace.store.read(Pathspec(run.flow, run.run_id))
+        paths |= {str(task.pathspec): task.foreach for task in stored.tasks if str(task.pathspec) in missing}
+    return paths
+
+
+def taken_over(records: RunRecords, steps: Iterable[str]) -> list[Access]:
+    """The writes by tasks of some steps that a resumed run took over from the run that it goes on from."""
+    run, wanted = records.run, set(steps)
+    writes = (access for access in records.artifacts.accesses if access.kind == "write")
+    makers = ((access, Pathspec.parse(access.pathspec)) for access in writes)
+    return [
+        access
+        for access, maker in makers
+        if maker is not None and maker.flow == run.flow and maker.run != run.pathspec and maker.step in wanted
+    ]

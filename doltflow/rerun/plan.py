@@ -8,9 +8,9 @@ from doltflow.errors import BranchExistsError, NotReplayableError, UsageError, n
 from doltflow.model.access import Access
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
-from doltflow.model.pins import DatabasePin, ForeachPath, Pins, ReadPin
+from doltflow.model.pins import DatabasePin, Pins, ReadPin
 from doltflow.model.run import Run
-from doltflow.rerun.own import own_tables
+from doltflow.rerun.own import foreach_paths, own_tables, taken_over
 from doltflow.workspace import Workspace, read_run
 from doltflow.workspace.records import RunRecords
 
@@ -51,22 +51,33 @@ class Plan:
         branches: The branches to make.
         pins: Where everything is sent.
         steps: The steps that run again; None for all.
+        first: The step to begin with; None for the flow's first one.
     """
 
     run: Run
     branches: tuple[PlannedBranch, ...]
     pins: Pins
     steps: frozenset[str] | None = None
+    first: str | None = None
 
 
-def plan_replay(workspace: Workspace, pathspec: Pathspec, name: str | None = None, step: str | None = None) -> Plan:
+def plan_replay(
+    workspace: Workspace,
+    pathspec: Pathspec,
+    name: str | None = None,
+    step: str | None = None,
+    *,
+    is_whole: bool = False,
+) -> Plan:
     """The plan of a replay. Nothing is made.
 
     Args:
         workspace: Where to look.
         pathspec: The run.
         name: The name for the branches; `replay/Flow/run_id` without it, numbered where that is taken.
-        step: The step to begin with; what those before it wrote stays as it is. Without it the first one.
+        step: The step to begin with; what those before it wrote stays as it is. Without it the first one that the run
+            ran itself: a resumed run has taken over those before it.
+        is_whole: Whether every step runs again, whatever the run itself ran.
 
     Raises:
         RunNotFoundError: There is no such run.
@@ -81,7 +92,10 @@ def plan_replay(workspace: Workspace, pathspec: Pathspec, name: str | None = Non
         raise NotReplayableError(f"`{run.pathspec}` is still running.", "Replay it when it has ended.")
     own = [access for access in run.accesses if access.pathspec.startswith(f"{run.pathspec}/")]
     _check_commits(workspace, own)
+    if step is None and not is_whole:
+        step = _resumed_step(workspace, pathspec)
     again = None if step is None else _from(workspace, pathspec, step)
+    _check_taken_over(workspace, records, again)
     commits = _commits_by_database(records, again)
     if not commits and again is not None:
         raise NotReplayableError(
@@ -96,7 +110,7 @@ def plan_replay(workspace: Workspace, pathspec: Pathspec, name: str | None = Non
     branches = tuple(_branch(workspace, run, database, made, writes, name) for database, made in commits.items())
     reads = tuple(_read_pins(workspace, records, own, writes))
     pins = Pins("replay", run.pathspec, tuple(_database_pins(workspace, branches, own)), reads)
-    return Plan(run, branches, pins, None if again is None else frozenset(again))
+    return Plan(run, branches, pins, None if again is None else frozenset(again), step)
 
 
 def check_name(name: str) -> None:
@@ -137,6 +151,34 @@ def _from(workspace: Workspace, run: Pathspec, step: str) -> set[str]:
             found.add(name)
             left += [str(after) for after in steps.get(name, {}).get("next") or ()]
     return found
+
+
+def _resumed_step(workspace: Workspace, run: Pathspec) -> str | None:
+    """The last step after which a resumed run has run all that it ran itself; None for a run that is none."""
+    repeated = workspace.store.repeated_steps(run) if workspace.store is not None else None
+    if not repeated or workspace.store is None:
+        return None
+    after = {step: _from(workspace, run, step) for step in workspace.store.read(run).graph.get("steps", {})}
+    holding = [step for step, steps in after.items() if repeated <= steps]
+    return min(holding, key=lambda step: len(after[step]), default=None)
+
+
+def _check_taken_over(workspace: Workspace, records: RunRecords, again: set[str] | None) -> None:
+    """Makes sure that no task runs again that a resumed run took over with what it had written.
+
+    Raises:
+        NotReplayableError: One would.
+    """
+    run = Pathspec(records.run.flow, records.run.run_id)
+    steps = again if again is not None or workspace.store is None else workspace.store.read(run).graph.get("steps", {})
+    for access in taken_over(records, steps or ()):
+        task = Pathspec.parse(access.pathspec)
+        origin = task.run if task is not None else access.pathspec
+        raise NotReplayableError(
+            f"`{run.run}` goes on from {origin} and took over {access.pathspec}, which wrote "
+            f"{', '.join(f'`{table}`' for table in access.tables or ())}: what it wrote before is not this run's.",
+            f"Begin with a later step (`--from`), or replay {origin}.",
+        )
 
 
 def _step(access: Access) -> str:
@@ -203,7 +245,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _read_pins(workspace: Workspace, records: RunRecords, own: list[Access], writes: list[Access]) -> Iterable[ReadPin]:
-    paths: dict[str, ForeachPath] = {task.pathspec: task.foreach for task in records.run.tasks}
+    paths = foreach_paths(workspace, records.run)
     mains: dict[tuple[str, str, float | None], Access] = {}
     for access in own:
         if access.kind == "read" and access.commit is not None:

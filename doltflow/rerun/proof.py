@@ -9,6 +9,7 @@ from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.pins import ForeachPath, ReadPin
 from doltflow.model.run import Run
+from doltflow.rerun.own import foreach_paths
 from doltflow.rerun.plan import Plan, PlannedBranch
 from doltflow.workspace import Workspace
 
@@ -24,14 +25,14 @@ def unhonoured(workspace: Workspace, plan: Plan, new: Run) -> Iterator[str]:
         new: The run that repeated the recorded one.
     """
     recorded = plan.run
-    expected = Counter(_reads(recorded, plan.steps))
-    found = Counter(_reads(new, plan.steps))
-    commits = _commits(recorded, plan.steps)
+    expected = Counter(_reads(workspace, recorded, plan.steps))
+    found = Counter(_reads(workspace, new, plan.steps))
+    commits = _commits(workspace, recorded, plan.steps)
     for read in sorted((expected - found).keys(), key=str):
         yield f"{_named(recorded, read)} was recorded, and the replay did not read it."
     for read in sorted((found - expected).keys(), key=str):
         yield f"{_named(new, read)} was read by the replay, and no such read is recorded."
-    for read, seen in _commits(new, plan.steps).items():
+    for read, seen in _commits(workspace, new, plan.steps).items():
         if read in expected and not _is_honoured(workspace, plan, new, read, seen, commits[read]):
             served, wanted = (", ".join(sorted(hashes)) for hashes in (seen, commits[read]))
             yield f"{_named(new, read)} was served from {served}, not from {wanted}."
@@ -92,20 +93,20 @@ def written_between(workspace: Workspace, run: Run, branch: PlannedBranch, table
     return found
 
 
-def _reads(run: Run, steps: Set[str] | None) -> list[_Read]:
-    return [read for read, _ in _placed(run, steps)]
+def _reads(workspace: Workspace, run: Run, steps: Set[str] | None) -> list[_Read]:
+    return [read for read, _ in _placed(workspace, run, steps)]
 
 
-def _commits(run: Run, steps: Set[str] | None) -> dict[_Read, set[str]]:
+def _commits(workspace: Workspace, run: Run, steps: Set[str] | None) -> dict[_Read, set[str]]:
     found: dict[_Read, set[str]] = {}
-    for read, commit in _placed(run, steps):
+    for read, commit in _placed(workspace, run, steps):
         found.setdefault(read, set()).add(commit)
     return found
 
 
-def _placed(run: Run, steps: Set[str] | None) -> Iterator[tuple[_Read, str]]:
+def _placed(workspace: Workspace, run: Run, steps: Set[str] | None) -> Iterator[tuple[_Read, str]]:
     """The run's own reads, each by where it happened in the flow; ids of tasks differ from run to run."""
-    paths = {task.pathspec: task.foreach for task in run.tasks}
+    paths = foreach_paths(workspace, run)
     for access in run.accesses:
         task = Pathspec.parse(access.pathspec)
         if not _is_own(access, run) or task is None or (steps is not None and task.step not in steps):

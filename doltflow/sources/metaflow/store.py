@@ -295,6 +295,16 @@ class Store:
             noted = (task.metadata_dict.get(name) for task in tasks if task is not None)
             return [str(value) for value in noted if value is not None]
 
+    def repeated_steps(self, pathspec: Pathspec) -> set[str] | None:
+        """Of a resumed run the steps of which it ran tasks itself; None where it goes on from no other run."""
+        from metaflow import Run as Client
+
+        if all(origin == "None" for origin in self.notes(pathspec, "origin-run-id")):
+            return None
+        with self._reading(f"run `{pathspec.run}`"):
+            steps = list(Client(pathspec.run))
+            return {step.id for step in steps if any("origin-task-id" not in task.metadata_dict for task in step)}
+
     def tasks_of(self, runs: Sequence[Pathspec]) -> dict[Pathspec, list[StoredTask]]:
         """The tasks of many runs, read all together; see `read`."""
         found: dict[Pathspec, list[StoredTask]] = {}

@@ -74,6 +74,11 @@ class StoredTask:
             return {}
         return found if isinstance(found, Mapping) else {}
 
+    @property
+    def foreach(self) -> tuple[tuple[str, int], ...]:
+        """In which foreaches it stands, the outermost first: the step that is done for each, and the index."""
+        return tuple((str(frame.step), int(frame.index)) for frame in self.get("_foreach_stack") or ())
+
     def began(self) -> datetime | None:
         """When the attempt began, where it is known."""
         moment = self.note("attempt.json").get("time")
