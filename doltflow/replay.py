@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from doltflow.compare import TableVerdict, compare_table
-from doltflow.errors import RerunFailedError, StoreNotFoundError, UsageError
+from doltflow.errors import BranchExistsError, DoltflowError, StoreNotFoundError, UsageError
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.rerun import (
@@ -123,8 +123,17 @@ def replay(
             if dry_run:
                 told, given = workspace.warnings, _given(explicit)
                 return ReplayResult(plan.run, plan, found, None, (), (), (), None, False, told, given)
-            first = plan.first or workspace.store.first_step(pathspec)
-            return _replay(workspace, plan, found, explicit, first, python or sys.executable, keep, tell, log_line)
+            while True:
+                first = plan.first or workspace.store.first_step(pathspec)
+                try:
+                    return _replay(
+                        workspace, plan, found, explicit, first, python or sys.executable, keep, tell, log_line
+                    )
+                except BranchExistsError:
+                    if branch is not None:
+                        raise
+                    # Another replay has just taken the number; nothing was made.
+                    plan = plan_replay(workspace, pathspec, None, step, is_whole=bool(settings))
 
 
 def _given(explicit: Explicit | None) -> tuple[tuple[str, str], ...]:
@@ -164,11 +173,15 @@ def _replay(
 
 @contextmanager
 def _left_named(workspace: Workspace, plan: Plan, tell: Tell) -> Iterator[None]:
-    """Names the branches that stay when the flow does not come to its end."""
+    """Names the branches that stay when the replay does not come to its end."""
     try:
         yield
-    except RerunFailedError as error:
-        raise RerunFailedError(error.message, f"{error.hint} {_left(workspace, plan)}".strip()) from error
+    except BranchExistsError:
+        raise
+    except DoltflowError as error:
+        if left := _left(workspace, plan):
+            error.hint = f"{error.hint} {left}".strip()
+        raise
     except KeyboardInterrupt:
         if left := _left(workspace, plan):
             tell(left)

@@ -1,7 +1,9 @@
 """What a rerun leaves behind, however it ends: nothing of the user's changed, no process, and no branch unnamed."""
 
+import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -211,6 +213,26 @@ class TestEnds:
         wait_for(lambda: not any(is_served(folder) for folder in here.databases), "the end of the servers")
         check_listed(here, kind, capsys)
         check_again(here, kind, capsys)
+
+
+def test_a_number_that_another_replay_takes_meanwhile_is_left_to_it(
+    here: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = here.databases[1]
+    handle = os.open(results / ".dolt", os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # As another doltflow has it while it makes a branch.
+        process = here.start("", "replay", here.run.pathspec, "--output", "json")
+        wait_for(lambda: re.search(rf"-> FLOCK .* {process.pid} ", Path("/proc/locks").read_text()), "the lock")
+        dolt(results, "branch", f"replay/{here.run.pathspec}", "main")
+    finally:
+        os.close(handle)
+    out, err = process.communicate(timeout=120)
+    dolt(results, "branch", "-D", f"replay/{here.run.pathspec}")
+    assert process.returncode == 0, err
+    data = json.loads(out)["data"]
+    assert (data["identical"], data["branches"][0]["branch"]) == (True, f"replay/{here.run.pathspec}-2")
+    assert made(here) == [f"results: replay/{here.run.pathspec}-2"]
 
 
 def test_a_run_that_still_runs_is_not_repeated(
