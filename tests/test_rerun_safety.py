@@ -177,7 +177,7 @@ class TestEnds:
     def test_interrupted(self, here: Watched, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
         process = here.start("waits", *command(here, kind))
         here.step_pid()
-        process.send_signal(signal.SIGINT)
+        process.send_signal({"replay": signal.SIGTERM, "backtest": signal.SIGINT}[kind])
         out, err = process.communicate(timeout=120)
         assert (process.returncode, out) == (130, "")
         assert here.flow_runs == []

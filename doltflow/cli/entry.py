@@ -2,9 +2,12 @@
 
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
@@ -33,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = asked_output(given)
     prepare(utf8=output not in (None, "text"))
     try:
-        exit_code = _run(given)
+        with _terminable():
+            exit_code = _run(given)
         if exit_code == INTERRUPTED and output in _ENVELOPED:  # A command was; it has not begun to answer.
             _answer_error("interrupted", "Interrupted.", "", output)
         return exit_code
@@ -47,6 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
     except Exception as error:
         return _fail(error, output)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A request to end is as a Ctrl-C: what is temporary is removed and what stays is named."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _run(arguments: Sequence[str]) -> int:
