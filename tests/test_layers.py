@@ -41,9 +41,10 @@ BELOW = {
     "sql": {"model", "errors"},
     "sources.dolt": {"model", "errors"},
     "sources.git": {"errors"},
-    "sources.metaflow": {"sources.git", "model", "errors"},
+    "sources.metaflow": {"sources.git", "sources.temporary", "model", "errors"},
+    "sources.temporary": set(),
 }
-SOURCES = {"sources.dolt", "sources.git", "sources.metaflow"}
+SOURCES = {"sources.dolt", "sources.git", "sources.metaflow", "sources.temporary"}
 BELOW["workspace"] = {"lineage", "lineage_columns", "sql", "model", "errors"} | SOURCES
 BELOW["compare"] = {"model", "errors"} | SOURCES
 BELOW["rerun"] = BELOW["workspace"] | {"workspace"}

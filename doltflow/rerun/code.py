@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha1
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from doltflow.errors import FlowFileError
@@ -15,6 +14,7 @@ from doltflow.model.run import Run
 from doltflow.sources.git import differing, has_file, repository_of, worktree
 from doltflow.sources.metaflow.imports import followed
 from doltflow.sources.metaflow.package import CodePackage, code_package
+from doltflow.sources.temporary import temporary_folder
 from doltflow.workspace import Workspace
 
 CodeChoice = Literal["current", "recorded"]
@@ -204,7 +204,7 @@ def _from_package(workspace: Workspace, run: Run, told: _Told, flow_file: Path |
     others = _contents(workspace, run, {name: key for name, key in told.sources.items() if _is_outside(name)})
     is_known = told.script is not None and told.script.name == package.script
     script = told.script if told.script is not None and is_known else Path(package.script)
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="doltflow-code-")))
+    folder = stack.enter_context(temporary_folder("sources"))
     home = _laid_out(folder, script, {**(others if is_known else {}), **package.files})
     _check(f"The code package of {run.pathspec}", home, told)
     return CodeFound(home / package.script, "recorded", (), "package")
@@ -243,7 +243,7 @@ def _from_sources(workspace: Workspace, run: Run, told: _Told, flow_file: Path |
     contents = _contents(workspace, run, told.sources)
     for name in sorted(told.sources.keys() - contents.keys()):
         raise FlowFileError(f"The source `{name}` of `{run.pathspec}` is no longer in Metaflow's store.")
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="doltflow-code-")))
+    folder = stack.enter_context(temporary_folder("sources"))
     home = _laid_out(folder, told.script, contents)
     return CodeFound(home / told.script.name, "recorded", (), "kept")
 

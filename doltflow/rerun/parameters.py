@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from doltflow.errors import NotReplayableError, UsageError, nearest
 from doltflow.model.run import Run
 from doltflow.rerun.code import CodeFound
 from doltflow.rerun.run import Explicit
 from doltflow.sources.metaflow.parameters import declared, run_arguments
+from doltflow.sources.temporary import temporary_folder
 
 
 def check_parameters(run: Run, code: CodeFound, settings: Sequence[str], python: str, folder: Path) -> Explicit | None:
@@ -50,7 +50,7 @@ def check_parameters(run: Run, code: CodeFound, settings: Sequence[str], python:
         if name not in names:
             raise UsageError(f"The flow of `{run.pathspec}` has no parameter `{name}`.", nearest(name, names))
         given[names[name]] = value
-    with TemporaryDirectory(prefix="doltflow-values-") as temporary:
+    with temporary_folder("values") as temporary:
         # What cannot be given is told now, and not when branches are there.
-        run_arguments(found, run.parameters, given, [], Path(temporary))
+        run_arguments(found, run.parameters, given, [], temporary)
     return Explicit(found, run.parameters, given)

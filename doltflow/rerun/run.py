@@ -18,6 +18,7 @@ from doltflow.sources.dolt.made import MadeBranch, forget_made, noted
 from doltflow.sources.metaflow.carried import VARIABLE, decorator, may_leave
 from doltflow.sources.metaflow.launch import Launch, launch, resume_arguments
 from doltflow.sources.metaflow.parameters import Declared, run_arguments
+from doltflow.sources.temporary import temporary_folder
 from doltflow.workspace import Workspace
 
 Tell = Callable[[str], None]
@@ -132,8 +133,8 @@ def rerun(
     """
     logs = _log_folder()
     log = logs / f"{pins.kind}-{origin.flow}-{origin.run_id}.log"
-    with tempfile.TemporaryDirectory(prefix="doltflow-pins-") as temporary:
-        file = Path(temporary) / "pins.json"
+    with temporary_folder("pins") as temporary:
+        file = temporary / "pins.json"
         file.write_text(pins.encode(), encoding="utf-8")
         store = workspace.store.folder if workspace.store is not None else None
         tags = [f"doltflow:{pins.kind}-of={origin.run}"]
@@ -141,7 +142,7 @@ def rerun(
             arguments = resume_arguments(origin, step, tags)
         else:
             tags += [f"doltflow:set={name}" for name in sorted(explicit.given)]
-            arguments = run_arguments(explicit.declared, explicit.values, explicit.given, tags, Path(temporary))
+            arguments = run_arguments(explicit.declared, explicit.values, explicit.given, tags, temporary)
         if (key := _kept(workspace, origin, pins, code)) is not None:
             arguments = (*arguments, "--with", decorator(key))
         _tell_code(origin, code, tell)

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TextIO
 from doltflow.errors import FlowFileError
 from doltflow.model.pathspec import Pathspec
 from doltflow.sources.metaflow import supervisor
+from doltflow.sources.temporary import temporary_folder
 
 _LINE = re.compile(r"^\S+ \S+ \[\d+/(?P<step>[^/\]]+)/(?P<task>[^/\] ]+)[^\]]*\] (?P<text>.*)$")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -86,8 +86,8 @@ def launch(
     environment = {**os.environ, **asked.variables, "PYTHONUNBUFFERED": "1"}
     if asked.store is not None:
         environment["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = str(asked.store)
-    with tempfile.TemporaryDirectory(prefix="doltflow-run-") as temporary, _kept(log) as kept:
-        attributes = Path(temporary) / "run.json"
+    with temporary_folder("run") as temporary, _kept(log) as kept:
+        attributes = temporary / "run.json"
         flow = [program, str(asked.script), *asked.arguments, "--runner-attribute-file", str(attributes)]
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", supervisor.__file__, *flow],
