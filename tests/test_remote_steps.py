@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FlowRun, dolt, footprint, head, sql
+from conftest import FLOWS, FlowRun, dolt, footprint, head, sql
 from flows.harness import World, world
 
 from doltflow.cli import main
@@ -48,7 +48,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         )
         here.database("nested")
         nesting = here.run("nesting_flow.py")
-        run = here.run("remote_flow.py")
+        # Not in the folder of this test, which is in a git repository.
+        run = here.run(shutil.copy(FLOWS / "remote_flow.py", here.folder))
         dolt(numbers, "sql", "-q", "update a set v = v + 1; call dolt_commit('-am', 'Later')")
         dolt(numbers, "sql", "-q", "insert into a values (77, 7)")
         (here.folder / "site").mkdir()
