@@ -22,7 +22,7 @@ from doltflow.sources.metaflow.carried import VARIABLE, decorator, may_leave
 CONTAINER = """
 import os, sys
 if "step" in sys.orig_argv:
-    kept = ("PATH", "HOME", "LANG", "PYTHON", "METAFLOW", "XDG_RUNTIME_DIR", "DOLT_")
+    kept = ("PATH", "HOME", "LANG", "LC_", "PYTHON", "METAFLOW", "XDG_RUNTIME_DIR", "DOLT_")
     for name in [name for name in os.environ if not name.startswith(kept)]:
         del os.environ[name]
     with open("steps", "a") as file:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 TEMPORARY = "doltflow-tmp/"
+_PATIENCE = 10.0
 
 
 def main(runtime: str, folder: str, program: str, pid: str) -> None:
@@ -49,11 +50,18 @@ def stop(pid: int, info: Path) -> None:
 def remove_temporary_branches(program: str, folder: str) -> None:
     """Removes the branches of writes that were cut off."""
     query = f"select name from dolt_branches where name like '{TEMPORARY}%'"
-    listed = subprocess.run(
-        [program, "sql", "-r", "csv", "-q", query], cwd=folder, capture_output=True, text=True, check=False
-    )
-    for name in listed.stdout.splitlines()[1:]:
-        subprocess.run([program, "branch", "-D", name.strip('"')], cwd=folder, capture_output=True, check=False)
+    for name in run([program, "sql", "-r", "csv", "-q", query], folder).splitlines()[1:]:
+        run([program, "branch", "-D", name.strip('"')], folder)
+
+
+def run(command: list[str], folder: str) -> str:
+    """What a command prints. It is tried again for a while, as another program may hold the database."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode == 0 or time.monotonic() > deadline:
+            return done.stdout
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":
