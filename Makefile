@@ -5,7 +5,7 @@ PYTHON ?= python3
 COMPLETE := .venv/.complete
 WITH_DOLT := dolt=$$(PYTHON=.venv/bin/python .ci/get-dolt) && export PATH="$(CURDIR)/.venv/bin:$$dolt:$$PATH" &&
 
-.PHONY: setup demo test bench clean
+.PHONY: setup demo test test-long bench clean
 
 setup: $(COMPLETE)
 	@PYTHON=.venv/bin/python .ci/get-dolt >/dev/null
@@ -27,11 +27,17 @@ demo: setup
 
 # As many at once as there are cores, a file of tests in one process, which shares what is slow to build.
 # ARGS go to pytest: make test ARGS="-k trace"
+PYTEST = .venv/bin/python -m pytest -n auto --dist loadfile
+
 test: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	@$(WITH_DOLT) .venv/bin/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(WITH_DOLT) $(PYTEST) -m "not long" $(ARGS)
+
+# The few long ones: reruns that are killed, the demo from nothing, the commands of the README, real prices.
+test-long: setup
+	@$(WITH_DOLT) $(PYTEST) -m long $(ARGS)
 
 bench: setup
 	@$(WITH_DOLT) .venv/bin/python tests/bench

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
 from conftest import FLOWS, dolt, footprint, head
 from flows.harness import commits, is_loading, is_served, left_running, rows, trailers, wait_for, world
 
@@ -18,6 +19,7 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.long
 def test_authors_and_code(tmp_path: Path) -> None:
     """One repository and two databases; first nobody has configured Dolt, then somebody has."""
     with world(tmp_path / "here") as here:

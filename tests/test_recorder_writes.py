@@ -138,6 +138,7 @@ def test_nothing_else_of_the_database_has_changed(writes: Writes) -> None:
     assert not is_served(writes.database)
 
 
+@pytest.mark.long
 def test_many_tasks_write_at_once(tmp_path: Path) -> None:
     with world(tmp_path / "parallel") as here:
         tables = [f"create table `{name}` (id int primary key, v int)" for name in ("update", "append", "replace")]

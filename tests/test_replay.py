@@ -412,6 +412,7 @@ def test_a_table_that_was_not_recorded_is_said_to_be_none(
 # The log
 
 
+@pytest.mark.long
 def test_the_log_is_one_flag_away(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     world_.change(
         ("    @step\n    def end(self):\n", "    @step\n    def end(self):\n        print('A\\tb\\x1b]0;c\\x07')\n")
@@ -474,6 +475,7 @@ def test_a_branch_that_is_taken_in_one_database_is_made_in_none(
     dolt(world_.results, "branch", "-D", "mine")
 
 
+@pytest.mark.long
 def test_the_flow_file_has_moved(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     world_.flow.rename("elsewhere.py")
     exit_code, error = refused(capsys, world_.run.pathspec)
@@ -508,6 +510,7 @@ def test_a_recorded_commit_that_is_gone(demo_copy: Path, capsys: pytest.CaptureF
 # Interrupted
 
 
+@pytest.mark.long
 def test_an_interrupt_ends_the_flow_and_says_what_is_left(world_: Recorded) -> None:
     world_.change(
         ('if self.input == "b"', 'Path("waits").touch(); import time; time.sleep(60)\n        if self.input == "b"')

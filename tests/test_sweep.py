@@ -210,6 +210,7 @@ def test_which_commits_and_production_stands_for_its_own(months: Months, capsys:
     assert months.runs() == before
 
 
+@pytest.mark.long
 def test_a_flow_whose_code_or_parameters_changed_runs_again_and_only_that(
     months: Months, capsys: pytest.CaptureFixture[str]
 ) -> None:
