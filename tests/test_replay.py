@@ -174,6 +174,7 @@ def test_both_flows_of_the_demo_are_identical(demo_copy: Path, capsys: pytest.Ca
             "identical": True,
             "branches": [{"database": ANALYSIS, "branch": branch, "commit": made["commit"]}],
             "kept": True,
+            "steps": ["start", "end"],
             "pins": [
                 {
                     "step": "start", "foreach": [], "key": name, "database": database, "tables": [name],
@@ -291,6 +292,11 @@ def test_a_dry_run_makes_nothing(world_: Recorded, capsys: pytest.CaptureFixture
     assert told.startswith(f"This would repeat {world_.run.pathspec}.")
     assert re.search(r"work\[1\] reads numbers/b @ \w{8} ", told)
     assert re.search(r"join reads numbers/out_b @ \w{8} as the replay writes it", told)
+    assert data["steps"] == ["start", "work", "join", "end"]
+    assert main(["replay", world_.run.pathspec, "--dry-run", "--from", "join"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert " Steps join end Reads join reads " in told
+    assert " start reads " not in told
 
 
 def test_a_parameter_is_set_on_the_same_data(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:

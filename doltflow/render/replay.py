@@ -28,7 +28,7 @@ def replay_answer(result: "ReplayResult", output: Literal["text", "json"], strea
 
 
 def replay_data(result: "ReplayResult") -> dict[str, Any]:
-    """`run`, `new_run`, `identical`, `tables`, `branches`, `pins`, `code`, `unhonoured`, `reasons`, `warnings`."""
+    """`run`, `new_run`, `identical`, `tables`, `branches`, `steps`, `pins`, `code`, `unhonoured` and so on."""
     return {
         "run": result.run.pathspec,
         "new_run": result.new_run.pathspec if result.new_run is not None else None,
@@ -39,6 +39,7 @@ def replay_data(result: "ReplayResult") -> dict[str, Any]:
             for branch in result.plan.branches
         ],
         "kept": result.kept,
+        "steps": list(result.plan.order),
         "pins": [_fields(pin) | {"tables": list(pin.tables), "own": list(pin.own)} for pin in result.plan.pins.reads],
         "parameters": result.run.parameters,
         "set": dict(result.changed),
@@ -64,11 +65,14 @@ def _plan_text(result: "ReplayResult") -> Iterator[RenderableType]:
     parameters = [f"{safe(name)} = {value(data)}" for name, data in result.run.parameters.items()]
     yield from section("Parameters", indented(*parameters))
     yield from section("Set", indented(*(f"{safe(name)} = {safe(given)}" for name, given in result.changed)))
+    steps = result.plan.steps
+    yield from section("Steps", indented(*map(safe, result.plan.order)))
     reads = [
         f"{safe(pin.step)}{''.join(f'[{index}]' for _, index in pin.foreach)} reads "
         + ", ".join(version_name(pin.database, table, pin.commit) for table in pin.tables)
         + (" as the replay writes it" if pin.own else "")
         for pin in result.plan.pins.reads
+        if steps is None or pin.step in steps
     ]
     yield from section("Reads", indented(*reads))
     branches = [

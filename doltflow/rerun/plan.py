@@ -52,6 +52,7 @@ class Plan:
         pins: Where everything is sent.
         steps: The steps that run again; None for all.
         first: The step to begin with; None for the flow's first one.
+        order: The steps that run again, in the order of the flow; empty where the store does not tell.
     """
 
     run: Run
@@ -59,6 +60,7 @@ class Plan:
     pins: Pins
     steps: frozenset[str] | None = None
     first: str | None = None
+    order: tuple[str, ...] = ()
 
 
 def plan_replay(
@@ -110,7 +112,8 @@ def plan_replay(
     branches = tuple(_branch(workspace, run, database, made, writes, name) for database, made in commits.items())
     reads = tuple(_read_pins(workspace, records, own, writes))
     pins = Pins("replay", run.pathspec, tuple(_database_pins(workspace, branches, own)), reads)
-    return Plan(run, branches, pins, None if again is None else frozenset(again), step)
+    order = _order(workspace, pathspec, step)
+    return Plan(run, branches, pins, None if again is None else frozenset(again), step, order)
 
 
 def check_name(name: str) -> None:
@@ -151,6 +154,22 @@ def _from(workspace: Workspace, run: Pathspec, step: str) -> set[str]:
             found.add(name)
             left += [str(after) for after in steps.get(name, {}).get("next") or ()]
     return found
+
+
+def _order(workspace: Workspace, run: Pathspec, step: str | None) -> tuple[str, ...]:
+    """A step, or the first one, and those that come after it, each after those before it."""
+    graph = workspace.store.read(run).graph if workspace.store is not None else {}
+    steps = graph.get("steps", {})
+    found: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name in steps and name not in found:
+            for after in reversed(steps[name].get("next") or ()):
+                visit(str(after))
+            found[name] = None
+
+    visit(step or str(graph.get("start_step") or "start"))
+    return tuple(reversed(found))
 
 
 def _resumed_step(workspace: Workspace, run: Pathspec) -> str | None:
