@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 _PART = re.compile(r"[^/\s]+")
+_LATEST = re.compile(r"latest(?:~(\d{0,9}))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,6 +29,14 @@ class Pathspec:
     def run(self) -> str:
         """`Flow/run_id`."""
         return f"{self.flow}/{self.run_id}"
+
+    @property
+    def back(self) -> int | None:
+        """How many runs before the newest one `Flow/latest`, `Flow/latest~` or `Flow/latest~2` means; else None."""
+        match = _LATEST.fullmatch(self.run_id)
+        if match is None:
+            return None
+        return 0 if match[1] is None else int(match[1] or 1)
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.flow, self.run_id, self.step, self.task_id) if part is not None)

@@ -13,7 +13,7 @@ from doltflow.errors import (
 )
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
-from doltflow.sources.metaflow.store import LATEST, Store
+from doltflow.sources.metaflow.store import Store, too_few
 from doltflow.workspace.at import named_table
 from doltflow.workspace.index import Made
 from doltflow.workspace.workspace import Workspace
@@ -90,8 +90,8 @@ def _find_in_commits(workspace: Workspace, text: str) -> Pathspec:
     pathspec = Pathspec.parse(text)
     if pathspec is None:
         found = [run for run in made if run.run_id == text]
-    elif pathspec.run_id == LATEST:
-        found = _latest(workspace, made, pathspec.flow)
+    elif pathspec.back is not None:
+        found = _latest(workspace, made, pathspec.flow, pathspec.back)
     else:
         found = [run for run in made if run.run == pathspec.run]
     if len(found) > 1:
@@ -116,13 +116,18 @@ def _tasks(commits: list[Made]) -> Iterator[Pathspec]:
     return (task for task in (Pathspec.parse(one.task) for one in commits) if task is not None)
 
 
-def _latest(workspace: Workspace, made: dict[Pathspec, list[Made]], flow: str) -> list[Pathspec]:
-    """The newest run of a flow that is no rerun; the store alone tells of the flows that it knows."""
+def _latest(workspace: Workspace, made: dict[Pathspec, list[Made]], flow: str, back: int) -> list[Pathspec]:
+    """The newest run of a flow that is no rerun, or one before it; the store alone tells of the flows that it knows."""
     if flow in _flows_of_store(workspace):
         return []
     dated = sorted(((max(one.date for one in commits), run) for run, commits in made.items() if run.flow == flow))
+    seen = 0
     for _, run in reversed(dated):
         commits = workspace.commits_of_run(run.run)
         if all(commit.run is None or commit.run.rerun_of is None for commit in commits):
-            return [run]
+            if seen == back:
+                return [run]
+            seen += 1
+    if seen:
+        raise too_few(flow, seen)
     return []

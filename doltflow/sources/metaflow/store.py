@@ -14,7 +14,6 @@ from doltflow.sources.metaflow.processes import has_process
 from doltflow.sources.metaflow.running import ARTIFACT
 from doltflow.sources.metaflow.stored import StoredRun, StoredTask
 
-LATEST = "latest"
 QUIET = timedelta(minutes=1)
 """How long after its last sign of life a run counts as running though no process of it is seen."""
 
@@ -107,7 +106,7 @@ class Store:
         return dict(sorted(found, key=lambda item: item[1], reverse=True))
 
     def find(self, text: str) -> Pathspec:
-        """The run, step or task that a user means: `Flow/run_id[/step[/task]]`, `Flow/latest` or a bare run id.
+        """The run, step or task that a user means: `Flow/run_id[/step[/task]]`, `Flow/latest[~N]` or a bare run id.
 
         Raises:
             RunNotFoundError: There is none; the nearest names are listed.
@@ -119,8 +118,8 @@ class Store:
         flows = self.flows()
         if pathspec.flow not in flows:
             raise RunNotFoundError(f"There is no flow `{pathspec.flow}`.", nearest(pathspec.flow, flows))
-        if pathspec.run_id == LATEST:
-            pathspec = self._latest(pathspec)
+        if pathspec.back is not None:
+            pathspec = self._latest(pathspec, pathspec.back)
         known = [run.run_id for run in self.started(pathspec.flow)]
         if pathspec.run_id not in known:
             raise RunNotFoundError(
@@ -149,13 +148,15 @@ class Store:
         with self._reading(f"run `{pathspec}`"):
             return rerun_of(Client(pathspec.run).user_tags)
 
-    def _latest(self, pathspec: Pathspec) -> Pathspec:
+    def _latest(self, pathspec: Pathspec, back: int) -> Pathspec:
+        """The newest successful run that is no rerun, or one that is so many such runs before it."""
+        found = 0
         for candidate in self.started(pathspec.flow):
             if self.rerun_of(candidate) is None and self.read(candidate).succeeded():
-                return Pathspec(candidate.flow, candidate.run_id, pathspec.step, pathspec.task_id)
-        raise RunNotFoundError(
-            f"The flow `{pathspec.flow}` has no successful run that is no rerun.", "`doltflow runs` lists all."
-        )
+                if found == back:
+                    return Pathspec(candidate.flow, candidate.run_id, pathspec.step, pathspec.task_id)
+                found += 1
+        raise too_few(pathspec.flow, found)
 
     def _check_below(self, pathspec: Pathspec) -> None:
         tasks = self.read(pathspec).tasks
@@ -333,3 +334,10 @@ class Store:
 def _utc(moment: datetime) -> datetime:
     # Metaflow gives the machine's own time, without a zone.
     return moment.astimezone(UTC)
+
+
+def too_few(flow: str, found: int) -> RunNotFoundError:
+    """That a flow has not so many successful runs that are no reruns."""
+    amount = f"only {found} successful run{'' if found == 1 else 's'}" if found else "no successful run"
+    verb = "is" if found < 2 else "are"
+    return RunNotFoundError(f"The flow `{flow}` has {amount} that {verb} no rerun.", "`doltflow runs` lists all.")
