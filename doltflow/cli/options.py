@@ -1,8 +1,11 @@
 """Options that several commands have."""
 
+import csv
 from typing import Annotated, Literal
 
 import typer
+
+from doltflow.errors import UsageError
 
 JsonOption = Annotated[Literal["text", "json"], typer.Option("--output", help="How to answer.")]
 
@@ -20,3 +23,14 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     str | None, typer.Option(metavar="DATE", help="Only up to this date; a date alone is the end of that day.")
 ]
+
+
+def listed_names(columns: str) -> list[str]:
+    """The names in a list with commas between them, each in double quotes where it has a comma itself."""
+    try:
+        names = next(csv.reader([columns], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise UsageError(f"The columns `{columns}` cannot be told apart: {error}.", "Write `a,b`.") from error
+    if "" in names:
+        raise UsageError(f"A column in `{columns}` has no name.", "Write `a,b`.")
+    return names

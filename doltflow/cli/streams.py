@@ -32,6 +32,12 @@ def aside() -> Iterator[None]:
         raise ConnectionAbortedError(str(error)) from error  # Without the number that Typer looks at.
 
 
+def is_own_process() -> bool:
+    """Whether this process is the program `doltflow`, and not one that calls it within itself."""
+    program = Path(sys.argv[0])
+    return program.name == "doltflow" or program.parts[-2:] == ("doltflow", "__main__.py")
+
+
 def prepare(*, utf8: bool) -> None:
     """Makes both streams take any character.
 

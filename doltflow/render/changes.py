@@ -72,7 +72,7 @@ def rows_data(result: "RowsResult") -> dict[str, Any]:
 def _change_data(result: "RowsResult", key: Row, traced: "TracedChange") -> dict[str, Any]:
     change, commit = traced.change, traced.commit
     return {
-        "key": _exact_row(key),
+        "key": exact_row(key),
         "change": change.change,
         "commit": commit.hash,
         "database": result.database,
@@ -81,13 +81,14 @@ def _change_data(result: "RowsResult", key: Row, traced: "TracedChange") -> dict
         "author": commit.author,
         "message": commit.message,
         "run": str(commit.run.pathspec) if commit.run is not None else None,
-        "before": _exact_row(change.before),
-        "after": _exact_row(change.after),
+        "before": exact_row(change.before),
+        "after": exact_row(change.after),
         "columns": list(change.columns),
     }
 
 
-def _exact_row(row: Row | None) -> dict[str, Any] | None:
+def exact_row(row: Row | None) -> dict[str, Any] | None:
+    """A row as JSON holds it without loss."""
     return None if row is None else {name: exact(data) for name, data in row.items()}
 
 
@@ -114,8 +115,8 @@ def rows_text(result: "RowsResult", columns: int | None = None) -> Iterator[Rend
     """
     told: set[str] = set()
     for row in result.rows:
-        cell = f" {safe(result.column)}" if result.column is not None else ""
-        yield _folded(f"{safe(result.table)} {_key(row.key)}{cell}", style=labels.style({"kind": "table"}))
+        of_cell = f" {safe(result.column)}" if result.column is not None else ""
+        yield _folded(f"{safe(result.table)} {key_text(row.key)}{of_cell}", style=labels.style({"kind": "table"}))
         for change in row.changes:
             yield from _change_text(change, row.key, result, told)
         yield Text()
@@ -124,7 +125,8 @@ def rows_text(result: "RowsResult", columns: int | None = None) -> Iterator[Rend
     yield from trees(painter)
 
 
-def _key(key: Row) -> str:
+def key_text(key: Row) -> str:
+    """`state=TX  code=0001A`."""
     return "  ".join(f"{safe(name)}={value(exact(data), _IN_KEY)}" for name, data in key.items())
 
 
@@ -154,19 +156,20 @@ def _cells(before: Row | None, after: Row | None, names: list[str]) -> Renderabl
     grid.add_column(overflow="fold")
     grid.add_column(overflow="fold")
     for name in names:
-        old, new = (_cell(row, name) if row is not None else "" for row in (before, after))
+        old, new = (cell(row, name) if row is not None else "" for row in (before, after))
         grid.add_row(_folded(safe(name)), _folded(f"{old} → {new}" if old and new else old or new))
     return grid
 
 
-def _cell(row: Row, name: str) -> str:
+def cell(row: Row, name: str, longest: int = _LONGEST) -> str:
+    """A cell as people read it: NULL apart from the text that says so."""
     if name not in row:
         return "(no such column)"
     data = exact(row[name])
     if data is None:
         return "NULL"
     # A text that says NULL is none.
-    return '"NULL"' if data == "NULL" else value(data, _LONGEST)
+    return '"NULL"' if data == "NULL" else value(data, longest)
 
 
 def _below(part: RenderableType, indent: int) -> RenderableType:

@@ -22,12 +22,13 @@ _PARQUET_ROWS = 100_000
 _STEERING = re.compile(f"[{STEERING}]")
 
 
-def csv_rows(table: "pa.Table") -> Iterator[str]:
+def csv_rows(table: "pa.Table", *, header: bool = True) -> Iterator[str]:
     """The lines of a CSV file, the columns' names first."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    yield ",".join(_quoted(pa.array(table.column_names, pa.large_string())).to_pylist()) + "\n"
+    if header:
+        yield ",".join(_quoted(pa.array(table.column_names, pa.large_string())).to_pylist()) + "\n"
     comma = pa.scalar(",", pa.large_string())
     for batch in _batches(table):
         lines = pc.binary_join_element_wise(*(_quoted(_texts(column)) for column in batch.columns), comma)
@@ -39,7 +40,7 @@ def json_rows(table: "pa.Table") -> Iterator[str]:
     names = [json.dumps(name, ensure_ascii=False) for name in table.column_names]
     for batch in _batches(table):
         columns = [
-            [f"{name}: {value}" for value in _json_values(column)]
+            [f"{name}: {value}" for value in json_values(column)]
             for name, column in zip(names, batch.columns, strict=True)
         ]
         text = "".join(f"{{{', '.join(fields)}}}\n" for fields in zip(*columns, strict=True))
@@ -135,7 +136,8 @@ def _quoted(texts: Any) -> Any:
     return pc.fill_null(pc.if_else(pc.match_substring_regex(texts, r'[",\r\n]|^$'), inside, texts), nothing)
 
 
-def _json_values(array: Any) -> Iterator[str]:
+def json_values(array: Any) -> Iterator[str]:
+    """The values of an array as JSON: booleans, integers and floats as such, all others as text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -13,7 +13,7 @@ from doltflow.render.text import safe
 
 # Where no terminal sets a width, no line is broken and no name is folded.
 _ENDLESS = 1_000_000
-_ASCII = str.maketrans({"·": "-", "…": "...", "“": '"', "”": '"', "←": "<-"})
+_ASCII = str.maketrans({"·": "-", "…": "...", "“": '"', "”": '"', "←": "<-", "→": "->", "−": "-"})
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -1,6 +1,5 @@
 """`doltflow cat`."""
 
-import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from doltflow.cli.options import AtOption
-from doltflow.cli.streams import aside, note, save, warn
+from doltflow.cli.options import AtOption, listed_names
+from doltflow.cli.streams import aside, is_own_process, note, save, warn
 from doltflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,10 +70,14 @@ def cat(
             "Parquet is binary, and standard output is a terminal.", "Name a file with `--to`, or use a pipe."
         )
     with aside():
+        if is_own_process():
+            from doltflow.sources.dolt.arrow import spare_pandas
+
+            spare_pandas()
         from doltflow.cat import cat as ask
         from doltflow.render.cat import cat_answer, cat_note, saved_note
 
-        names = _names(columns) if columns is not None else None
+        names = listed_names(columns) if columns is not None else None
         result = ask(table, database=database, run=run, at=at, where=where, columns=names, limit=limit)
     warn(result.warnings)
     if run is not None or at is not None:
@@ -95,14 +98,3 @@ def _form_of(file: Path | None) -> "CatOutput":
             return "jsonl"
         case _:
             return "csv"
-
-
-def _names(columns: str) -> list[str]:
-    """The names in a list with commas between them, each in double quotes where it has a comma itself."""
-    try:
-        names = next(csv.reader([columns], skipinitialspace=True, strict=True), [])
-    except csv.Error as error:
-        raise UsageError(f"The columns `{columns}` cannot be told apart: {error}.", "Write `a,b`.") from error
-    if "" in names:
-        raise UsageError(f"A column in `{columns}` has no name.", "Write `a,b`.")
-    return names

@@ -5,20 +5,17 @@ row than each of them changed it. Columns are followed through their renames, ro
 """
 
 import heapq
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from doltflow.errors import DoltError
 from doltflow.model.row import RowChange, RowChanges
 from doltflow.sources.dolt import rowkeys
 from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.definition import renamed_columns
 from doltflow.sources.dolt.edges import Graph, Listed, listed
 from doltflow.sources.dolt.rowkeys import Shape
 
-_RENAME = re.compile(r"RENAME COLUMN `((?:[^`]|``)*)` TO `((?:[^`]|``)*)`", re.IGNORECASE)
-_STATEMENTS = 100
 _ABSENT = object()
 Row = dict[str, Any]
 
@@ -100,18 +97,8 @@ class _Past:
             gone, new = set(before) - set(after), set(after) - set(before)
             # Without a name that is gone and a new one none has become the other, unless two were exchanged.
             ask = bool(gone and new) or (not gone and not new and after != before)
-            self._renames[place] = self._asked_renames(child, parent) if ask else {}
+            self._renames[place] = renamed_columns(self.connection, self.table, parent, child) if ask else {}
         return self._renames[place]
-
-    def _asked_renames(self, child: str, parent: str) -> dict[str, str]:
-        self.connection.use(child)
-        query = "select statement from dolt_patch(%s, %s, %s) where diff_type = 'schema' limit %s"
-        try:
-            rows = self.connection.rows(query, [parent, child, self.table, _STATEMENTS])
-        except DoltError:
-            return {}
-        found = [match.groups() for row in rows for match in _RENAME.finditer(str(row[0]))]
-        return {new.replace("``", "`"): old.replace("``", "`") for old, new in found}
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,13 +123,14 @@ def _fetch(
 
 def _read(stream: Stream, fields: Sequence[Field], rows: Sequence[Sequence[object]]) -> pa.Table:
     """All rows of a result, those that were taken already included."""
-    batches = [_batch(rows, fields)]
+    batches = [text_batch(rows, fields)]
     while rows := stream.take(_BATCH):
-        batches.append(_batch(rows, fields))
+        batches.append(text_batch(rows, fields))
     return pa.concat_tables(batches)
 
 
-def _batch(rows: Sequence[Sequence[object]], fields: Sequence[Field]) -> pa.Table:
+def text_batch(rows: Sequence[Sequence[object]], fields: Sequence[Field]) -> pa.Table:
+    """Rows as Dolt prints them, as a table of texts (or bytes) whose columns are numbered."""
     columns: Sequence[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
     arrays = [
         pa.array(values, pa.binary() if pa.types.is_binary(field_type(field)) else pa.string())
@@ -157,15 +158,20 @@ def _bulk(connection: Connection, parts: Sequence[str]) -> pa.Table | None:
 def _finish_column(array: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
     if column.base == "time":
         return _time(array)
-    cast = _cast(array, column_type(column), column.name)
-    return _boolean(cast) if column.boolean else cast
+    values = cast(array, column_type(column), column.name)
+    return _boolean(values) if column.boolean else values
 
 
 def _finish_field(array: pa.ChunkedArray, field: Field) -> pa.ChunkedArray:
-    return _time(array) if is_time(field) else _cast(array, field_type(field), field.name)
+    return _time(array) if is_time(field) else cast(array, field_type(field), field.name)
 
 
-def _cast(array: pa.ChunkedArray, target: pa.DataType, name: str) -> pa.ChunkedArray:
+def cast(array: pa.ChunkedArray, target: pa.DataType, name: str) -> pa.ChunkedArray:
+    """The texts, or what the bulk reader made of them, as values of a type.
+
+    Raises:
+        BadValueError: A date is none, such as 0000-00-00.
+    """
     if array.type == target or (pa.types.is_binary(array.type) and pa.types.is_string(target)):
         return array  # Bytes stay bytes, whatever the type of the column is called.
     if pa.types.is_null(target):
@@ -212,17 +218,18 @@ def _boolean(array: pa.ChunkedArray) -> pa.ChunkedArray:
 def _time(array: pa.ChunkedArray) -> pa.ChunkedArray:
     """TIME is a time of day where all values are, else a span of up to 838 hours."""
     values = [
-        None if text is None else _span(text) for text in chain.from_iterable(c.to_pylist() for c in array.chunks)
+        None if text is None else microseconds(text)
+        for text in chain.from_iterable(c.to_pylist() for c in array.chunks)
     ]
     of_day = all(value is None or 0 <= value < _MICROSECONDS_A_DAY for value in values)
     spans = pa.array(values, pa.int64())
     return pa.chunked_array([spans.cast(pa.time64("us") if of_day else pa.duration("us"))])
 
 
-def _span(text: str) -> int:
-    """Microseconds of `[-]h:mm:ss[.ffffff]`."""
+def microseconds(text: str) -> int:
+    """How many a TIME is, as Dolt prints it: `[-]h:mm:ss[.ffffff]`."""
     hours, minutes, seconds = text.lstrip("-").split(":")
     whole, _, fraction = seconds.partition(".")
     span = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(whole))
-    microseconds = span // timedelta(microseconds=1) + int(fraction.ljust(6, "0") or 0)
-    return -microseconds if text.startswith("-") else microseconds
+    found = span // timedelta(microseconds=1) + int(fraction.ljust(6, "0") or 0)
+    return -found if text.startswith("-") else found

@@ -97,7 +97,8 @@ def last_change(connection: Connection, table: str, at: str) -> str:
 def _touching(connection: Connection, table: str, *at: str, limit: int = 0) -> list[tuple[str, tuple[str, ...]]]:
     """The commits that changed a table, the newest first, and their parents.
 
-    Of a merge Dolt says so where the table differs from that of either parent.
+    Of a merge Dolt says so where the table differs from that of either parent. What a commit behind a `^` reaches is
+    left out.
     """
     marks = "%s, " * len(at)
     if "," in table or table.startswith("-"):  # `--tables` takes a list, and would take the name for an option.
@@ -113,7 +114,7 @@ def _touching(connection: Connection, table: str, *at: str, limit: int = 0) -> l
 def _searched(connection: Connection, table: str, at: Sequence[str]) -> set[str]:
     """The commits that changed a table, searched for in all that changed one."""
     found: set[str] = set()
-    for head in at:
+    for head in (one for one in at if not one.startswith("^")):
         connection.use(head)  # `dolt_diff` goes back from the revision that is used.
         query = "select commit_hash, table_name from dolt_diff where table_name = %s or schema_change"
         rows = {(str(hash_), str(name)) for hash_, name in connection.rows(query, [table])}
@@ -142,6 +143,30 @@ def changes(connection: Connection, table: str, at: str) -> list[str]:
     Of a merge Dolt says so where the table differs from that of either parent.
     """
     return [commit for commit, _ in _touching(connection, table, at)]
+
+
+def changes_between(connection: Connection, table: str, before: str, after: str) -> list[str]:
+    """The commits that lead from one version of a table to another one, newest first.
+
+    They are those that only the later commit reaches, then those that only the earlier one reaches: where neither
+    descends from the other there are both. A merge that took one side's version changed nothing itself.
+    """
+    contents: dict[str, str | None] = {}
+
+    def content(at: str) -> str | None:
+        if at not in contents:
+            contents[at] = hash_of_table(connection, table, at)
+        return contents[at]
+
+    connection.use()
+    found = _touching(connection, table, after, f"^{before}")
+    connection.use()
+    found += _touching(connection, table, before, f"^{after}")
+    return [
+        hash_
+        for hash_, parents in found
+        if len(parents) < 2 or all(content(parent) != content(hash_) for parent in parents)
+    ]
 
 
 def touching(connection: Connection, table: str) -> list[str]:

@@ -264,10 +264,10 @@ def _selected(of: Shape, names: Sequence[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return _time(value) if isinstance(value, timedelta) else value
+    return time_text(value) if isinstance(value, timedelta) else value
 
 
-def _time(span: timedelta) -> str:
+def time_text(span: timedelta) -> str:
     """A TIME as Dolt prints it: `-26:00:01.500000`, without a fraction that is zero."""
     sign, whole = ("-", -span) if span < timedelta(0) else ("", span)
     minutes, seconds = divmod(whole // timedelta(seconds=1), 60)

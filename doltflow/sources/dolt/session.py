@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,9 @@ from doltflow.model.pathspec import Pathspec
 from doltflow.model.quoting import literal, quote
 from doltflow.model.row import RowChanges
 from doltflow.sources.dolt import cells, history, past, refs, rowkeys, standing, stats
+from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.definition import Definition, definition, renamed_columns, schema_statements
 from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.remains import remains
 from doltflow.sources.dolt.server import Endpoint
@@ -30,6 +32,7 @@ if TYPE_CHECKING:  # Arrow and the writing of frames take half a second to impor
     import pyarrow as pa
 
     from doltflow.sources.dolt.database import Database
+    from doltflow.sources.dolt.differing import Both, Where
     from doltflow.sources.dolt.write import StoredWrite, Write
 
 
@@ -114,6 +117,10 @@ class Session:
     def changes(self, table: str, at: str) -> list[str]:
         """The hashes of the commits that changed a table, at a commit and before, newest first."""
         return history.changes(self._connection, table, at)
+
+    def changes_between(self, table: str, before: str, after: str) -> list[str]:
+        """The hashes of the commits that lead from one version of a table to another; see `history`."""
+        return history.changes_between(self._connection, table, before, after)
 
     def touching(self, table: str) -> list[str]:
         """The hashes of the commits of all branches that changed a table."""
@@ -321,6 +328,50 @@ class Session:
     def changed_rows(self, table: str, from_commit: str, to_commit: str) -> ChangedRows | None:
         """By how many rows a table differs between two commits; None where its primary key changed."""
         return stats.changed_rows(self._connection, table, from_commit, to_commit)
+
+    def definition(self, table: str, at: str) -> Definition | None:
+        """How a table is declared at a commit; None where it is not there."""
+        return definition(self._connection, table, at)
+
+    def renamed_columns(self, table: str, before: str, after: str) -> dict[str, str]:
+        """The names that columns had at a commit, by the names that they have at another; only those that differ."""
+        return renamed_columns(self._connection, table, before, after)
+
+    def schema_statements(self, table: str, before: str, after: str) -> list[str]:
+        """The statements by which Dolt would turn the declaration at one commit into that at another."""
+        return schema_statements(self._connection, table, before, after)
+
+    def differing(
+        self,
+        table: str,
+        ends: tuple[str, str],
+        columns: "Sequence[Both]",
+        where: "Where | None" = None,
+        *,
+        only_columns: bool = False,
+    ) -> "Iterator[pa.Table]":
+        """The rows of a table that differ between two commits; see `doltflow.sources.dolt.differing.differing`."""
+        from doltflow.sources.dolt.differing import differing
+
+        return differing(self._connection, table, ends, columns, where, only_columns=only_columns)
+
+    def ordered(
+        self,
+        table: str,
+        at: str,
+        columns: Sequence[Column],
+        order: Sequence[str],
+        where: str | None = None,
+        others: Sequence[tuple[str, str | None]] = (),
+    ) -> "Iterator[pa.Table]":
+        """All rows of a table in an order; see `doltflow.sources.dolt.differing.ordered`."""
+        from doltflow.sources.dolt.differing import ordered
+
+        return ordered(self._connection, table, at, columns, order, where, others)
+
+    def is_reshaped(self, table: str, from_commit: str, to_commit: str) -> bool:
+        """Whether the schema of a table, which is there at both commits, differs between them."""
+        return stats.is_reshaped(self._connection, table, from_commit, to_commit)
 
     def reached(self) -> set[str]:
         """The hashes of the commits that a branch or a tag leads to; see `doltflow.sources.dolt.standing`."""

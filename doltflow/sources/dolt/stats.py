@@ -31,3 +31,11 @@ def changed_rows(connection: Connection, table: str, from_commit: str, to_commit
         return ChangedRows(0, 0, 0)
     added, removed, modified = rows[0]
     return ChangedRows(int(added), int(removed), None if modified is None else int(modified))
+
+
+def is_reshaped(connection: Connection, table: str, from_commit: str, to_commit: str) -> bool:
+    """Whether the schema of a table, which is there at both commits, differs between them."""
+    connection.use()
+    # Dolt takes nothing but literals here.
+    source = f"dolt_schema_diff({literal(from_commit)}, {literal(to_commit)}, {literal(table)})"
+    return bool(connection.rows(f"select to_table_name from {source}"))

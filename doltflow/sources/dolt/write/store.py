@@ -13,9 +13,9 @@ from doltflow.errors import DoltError
 from doltflow.model.access import Mode
 from doltflow.model.quoting import literal, quote
 from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.definition import existing_columns
 from doltflow.sources.dolt.refs import hash_of, hash_of_table
 from doltflow.sources.dolt.write.branch import branch_lock, check_clean, move, temporary_branch
-from doltflow.sources.dolt.write.existing import existing_columns
 from doltflow.sources.dolt.write.frame import PreparedFrame
 from doltflow.sources.dolt.write.references import check_references, unwatched
 from doltflow.sources.dolt.write.rows import fill
