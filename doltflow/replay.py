@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
+from doltflow.causes import environment_changes
 from doltflow.compare import TableVerdict, compare_table
 from doltflow.errors import BranchExistsError, DoltflowError, StoreNotFoundError, UsageError
 from doltflow.model.pathspec import Pathspec
@@ -247,18 +248,9 @@ def _reasons(
     reasons = [f"code: {name} has changed." for name in code.changed or ()]
     if code.changed is None:
         reasons.append("code: whether it is the same cannot be told, as the run has not recorded its source.")
-    reasons += [f"environment: {name} was {before} and is {now}." for name, before, now in _environment(recorded, new)]
+    changes = environment_changes(recorded, new)
+    reasons += [f"environment: {name} was {before} and is {now}." for name, before, now in changes]
     reasons += [f"parameter: `{name}` was set to {value}." for name, value in given]
     if broken:
         reasons.append("data: the replay did not read what the recorded run had read.")
     return reasons
-
-
-def _environment(recorded: Run, new: Run) -> list[tuple[str, str, str]]:
-    if not recorded.tasks or not new.tasks:
-        return []
-    before, now = recorded.tasks[0], new.tasks[0]
-    pairs = [(name, getattr(before, name), getattr(now, name)) for name in ("python", "metaflow", "dolt")]
-    packages = dict(now.packages)
-    pairs += [(name, version, packages.get(name)) for name, version in before.packages]
-    return [(name, str(a), str(b)) for name, a, b in pairs if a is not None and b is not None and a != b]

@@ -19,6 +19,7 @@ PACKAGE = Path(doltflow.__file__).parent
 OPERATIONS = {
     "backtest",
     "bisect",
+    "diff",
     "sweep",
     "audit",
     "replay",
@@ -47,15 +48,16 @@ BELOW = {
 SOURCES = {"sources.dolt", "sources.git", "sources.metaflow", "sources.temporary"}
 BELOW["workspace"] = {"lineage", "lineage_columns", "sql", "model", "errors"} | SOURCES
 BELOW["compare"] = {"model", "errors"} | SOURCES
+BELOW["causes"] = BELOW["workspace"] | {"workspace", "compare"}
 BELOW["rerun"] = BELOW["workspace"] | {"workspace"}
 BELOW["recorder"] = {"sql", "model", "errors"} | SOURCES
-BELOW |= {operation: BELOW["workspace"] | {"workspace", "rerun", "compare"} for operation in OPERATIONS}
-BELOW["render"] = BELOW["workspace"] | {"workspace", "rerun", "compare"} | OPERATIONS
+BELOW |= {operation: BELOW["workspace"] | {"workspace", "rerun", "compare", "causes"} for operation in OPERATIONS}
+BELOW["render"] = BELOW["workspace"] | {"workspace", "rerun", "compare", "causes"} | OPERATIONS
 BELOW["cli"] = BELOW["render"] | {"render"}
 BELOW["__main__"] = {"cli"}
 # The door of the package names what users get; doltflow itself takes only the version from it.
 DOOR = "doltflow"
-OF_THE_DOOR = {"recorder", "trace", "rows", "runs", "show", "impact", "status"}
+OF_THE_DOOR = {"diff", "recorder", "trace", "rows", "runs", "show", "impact", "status"}
 # The flows that the demo copies are a user's code, and import what a user imports.
 USER_CODE = "demo.flows"
 
@@ -67,7 +69,7 @@ USERS = {
     "doltcli": {"sources.dolt"},
     "pymysql": {"sources.dolt"},
     "connectorx": {"sources.dolt"},
-    "pyarrow": {"sources.dolt", "recorder", "render"},
+    "pyarrow": {"compare", "sources.dolt", "recorder", "render"},
     "pandas": {"recorder"},
     "polars": {"recorder"},
     "metaflow": {"sources.metaflow", USER_CODE},

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from doltflow.errors import FlowFileError
-from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
 from doltflow.sources.git import differing, has_file, repository_of, worktree
 from doltflow.sources.metaflow.imports import followed
-from doltflow.sources.metaflow.package import CodePackage, code_package
 from doltflow.sources.temporary import temporary_folder
 from doltflow.workspace import Workspace
+from doltflow.workspace.recorded_code import RecordedCode, contents_of, package_of
 
 CodeChoice = Literal["current", "recorded"]
 CodeOrigin = Literal["current", "package", "git", "kept"]
@@ -40,46 +39,6 @@ class CodeFound:
     origin: CodeOrigin = "current"
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the tasks of a run recorded of their code.
-
-    Attributes:
-        script: The flow's file, where it was; of several places one where it still is.
-        sources: It and its local modules: paths relative to it, and the keys of their contents.
-        edited: Those of which several contents were seen: somebody worked on them meanwhile.
-        commit: The commit of the git repository that it is in, of all tasks; None where there is none, or several.
-        is_clean: Whether nothing differed from that commit.
-    """
-
-    script: Path | None
-    sources: Mapping[str, str]
-    edited: tuple[str, ...]
-    commit: str | None
-    is_clean: bool
-
-    @classmethod
-    def of(cls, run: Run) -> "_Told":
-        told = [task for task in run.tasks if task.script is not None]
-        # A run that went on from another one has records of that one too.
-        told = [task for task in told if task.pathspec.startswith(f"{run.pathspec}/")] or told
-        sources: dict[str, str] = {}
-        edited = set()
-        for task in told:
-            edited |= {name for name, key in task.sources if sources.get(name, key) != key}
-            sources |= dict(task.sources)
-        commits = {task.git_commit for task in told}
-        # A step on another machine had it in another folder.
-        scripts = [Path(task.script or "") for task in reversed(told)]
-        return cls(
-            next((script for script in scripts if script.is_file()), scripts[0] if scripts else None),
-            sources,
-            tuple(sorted(edited)),
-            commits.pop() if len(commits) == 1 else None,
-            bool(told) and all(task.git_dirty is False for task in told),
-        )
-
-
 class _NeverRecorded(FlowFileError):
     """A run's code was not recorded in one of the ways."""
 
@@ -100,7 +59,7 @@ def find_code(workspace: Workspace, run: Run, choice: CodeChoice, flow_file: Pat
     Raises:
         FlowFileError: It is not there, or was not recorded.
     """
-    told = _Told.of(run)
+    told = RecordedCode.of(run)
     if choice == "current":
         script = _current(run, told, flow_file)
         for name in told.edited:
@@ -117,7 +76,7 @@ def find_code(workspace: Workspace, run: Run, choice: CodeChoice, flow_file: Pat
 # The current code
 
 
-def _current(run: Run, told: _Told, flow_file: Path | None) -> Path:
+def _current(run: Run, told: RecordedCode, flow_file: Path | None) -> Path:
     named = flow_file if flow_file is not None else told.script
     if named is None:
         raise FlowFileError(
@@ -129,7 +88,7 @@ def _current(run: Run, told: _Told, flow_file: Path | None) -> Path:
     return named.absolute()
 
 
-def _changed(workspace: Workspace, run: Run, told: _Told, script: Path) -> tuple[str, ...] | None:
+def _changed(workspace: Workspace, run: Run, told: RecordedCode, script: Path) -> tuple[str, ...] | None:
     """The files that are not what they were, as far as the run has recorded them."""
     if told.sources:
         # The flow's own file may have another name by now.
@@ -138,7 +97,7 @@ def _changed(workspace: Workspace, run: Run, told: _Told, script: Path) -> tuple
         changed = {name for name, key in told.sources.items() if name in told.edited or _key(here[name]) != key}
         return tuple(sorted(changed | _unrecorded(told, script)))
     try:
-        package = _package(workspace, run)
+        package = package_of(workspace, run)
     except FlowFileError:
         package = None
     if package is not None:
@@ -150,7 +109,7 @@ def _changed(workspace: Workspace, run: Run, told: _Told, script: Path) -> tuple
     return _differing(told, script)
 
 
-def _unrecorded(told: _Told, script: Path) -> set[str]:
+def _unrecorded(told: RecordedCode, script: Path) -> set[str]:
     """The modules that the flow imports now and the record does not have, where they differ from a clean commit."""
     own = script.resolve()
     imported = {path.relative_to(own.parent).as_posix() for path in followed(own)}
@@ -158,7 +117,7 @@ def _unrecorded(told: _Told, script: Path) -> set[str]:
     return missing.intersection(_differing(told, script) or ()) if missing else set()
 
 
-def _differing(told: _Told, script: Path) -> tuple[str, ...] | None:
+def _differing(told: RecordedCode, script: Path) -> tuple[str, ...] | None:
     repository = repository_of(script)
     if repository is None or told.commit is None or not told.is_clean:
         return None
@@ -176,7 +135,9 @@ def _key(file: Path) -> str | None:
 # The recorded code
 
 
-def _recorded(workspace: Workspace, run: Run, told: _Told, flow_file: Path | None, stack: ExitStack) -> CodeFound:
+def _recorded(
+    workspace: Workspace, run: Run, told: RecordedCode, flow_file: Path | None, stack: ExitStack
+) -> CodeFound:
     reasons = []
     ways = (_from_package, _from_commit, _from_sources)
     for way in ways:
@@ -196,12 +157,14 @@ def _recorded(workspace: Workspace, run: Run, told: _Told, flow_file: Path | Non
     )
 
 
-def _from_package(workspace: Workspace, run: Run, told: _Told, flow_file: Path | None, stack: ExitStack) -> CodeFound:
-    package = _package(workspace, run)
+def _from_package(
+    workspace: Workspace, run: Run, told: RecordedCode, flow_file: Path | None, stack: ExitStack
+) -> CodeFound:
+    package = package_of(workspace, run)
     if package is None:
         raise _NeverRecorded("It has no code package.")
     # A package holds the flow's folder; what lay elsewhere has been kept.
-    others = _contents(workspace, run, {name: key for name, key in told.sources.items() if _is_outside(name)})
+    others = contents_of(workspace, run, {name: key for name, key in told.sources.items() if _is_outside(name)})
     is_known = told.script is not None and told.script.name == package.script
     script = told.script if told.script is not None and is_known else Path(package.script)
     folder = stack.enter_context(temporary_folder("sources"))
@@ -210,12 +173,9 @@ def _from_package(workspace: Workspace, run: Run, told: _Told, flow_file: Path |
     return CodeFound(home / package.script, "recorded", (), "package")
 
 
-def _package(workspace: Workspace, run: Run) -> CodePackage | None:
-    store = workspace.store
-    return code_package(store, Pathspec(run.flow, run.run_id)) if store is not None else None
-
-
-def _from_commit(workspace: Workspace, run: Run, told: _Told, flow_file: Path | None, stack: ExitStack) -> CodeFound:
+def _from_commit(
+    workspace: Workspace, run: Run, told: RecordedCode, flow_file: Path | None, stack: ExitStack
+) -> CodeFound:
     if told.script is None or told.commit is None:
         raise _NeverRecorded("It did not run from one commit of a git repository.")
     if not told.is_clean:
@@ -237,23 +197,17 @@ def _from_commit(workspace: Workspace, run: Run, told: _Told, flow_file: Path | 
     return CodeFound(tree / path, "recorded", (), "git")
 
 
-def _from_sources(workspace: Workspace, run: Run, told: _Told, flow_file: Path | None, stack: ExitStack) -> CodeFound:
+def _from_sources(
+    workspace: Workspace, run: Run, told: RecordedCode, flow_file: Path | None, stack: ExitStack
+) -> CodeFound:
     if not told.sources or told.script is None:
         raise _NeverRecorded("It ran before doltflow kept the source of flows.")
-    contents = _contents(workspace, run, told.sources)
+    contents = contents_of(workspace, run, told.sources)
     for name in sorted(told.sources.keys() - contents.keys()):
         raise FlowFileError(f"The source `{name}` of `{run.pathspec}` is no longer in Metaflow's store.")
     folder = stack.enter_context(temporary_folder("sources"))
     home = _laid_out(folder, told.script, contents)
     return CodeFound(home / told.script.name, "recorded", (), "kept")
-
-
-def _contents(workspace: Workspace, run: Run, sources: Mapping[str, str]) -> dict[str, bytes]:
-    """The contents of kept sources, without those that are gone."""
-    if workspace.store is None or not sources:
-        return {}
-    found = workspace.store.blobs(Pathspec(run.flow, run.run_id), list(sources.values()))
-    return {name: found[key] for name, key in sources.items() if key in found}
 
 
 def _laid_out(folder: Path, script: Path, contents: Mapping[str, bytes]) -> Path:
@@ -274,7 +228,7 @@ def _laid_out(folder: Path, script: Path, contents: Mapping[str, bytes]) -> Path
     return home
 
 
-def _check(what: str, home: Path, told: _Told) -> None:
+def _check(what: str, home: Path, told: RecordedCode) -> None:
     """Raises a FlowFileError where code is not what a run's tasks saw."""
     others = [name for name, key in sorted(told.sources.items()) if not _is_outside(name) and _key(home / name) != key]
     if others and not told.edited:
@@ -286,7 +240,7 @@ def _is_outside(name: str) -> bool:
     return name.startswith("../")
 
 
-def _warn_of_others(workspace: Workspace, told: _Told, found: CodeFound) -> None:
+def _warn_of_others(workspace: Workspace, told: RecordedCode, found: CodeFound) -> None:
     """Names the local modules outside of the flow's folder that may run as they are now."""
     for name, key in sorted(told.sources.items()):
         path = Path(os.path.normpath((told.script or Path()).parent / name))

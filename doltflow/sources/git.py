@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from doltflow.errors import FlowFileError
 _PREFIX = "doltflow-code"
 # Of git's own variables, those that say how to work and not in which repository: the others may be those of a hook.
 _KEPT = re.compile(r"GIT_(EXEC_PATH|SSH|SSH_COMMAND|SSL_\w+|CONFIG_(COUNT|KEY_\d+|VALUE_\d+|GLOBAL|SYSTEM|NOSYSTEM))")
+_HASH = re.compile(r"[0-9a-f]{40,64}")
 _PATIENCE = 10.0  # seconds, for what takes milliseconds
 
 
@@ -81,6 +82,38 @@ def differing(repository: Path, commit: str, folder: str) -> tuple[str, ...] | N
         return None
     names = (Path(name) for name in told.split("\0") if name.endswith(".py"))
     return tuple(sorted(name.relative_to(folder).as_posix() for name in names))
+
+
+def changed_lines(
+    repository: Path, before: str, after: str, paths: Sequence[str]
+) -> dict[str, tuple[int | None, int | None]] | None:
+    """By how many lines files differ between two commits.
+
+    Args:
+        repository: Its top folder.
+        before: Full hash.
+        after: Full hash.
+        paths: Files, or folders with all that is in them, relative to that folder.
+
+    Returns:
+        For each file that differs the lines that were added and removed, by its path relative to the repository's top
+        folder; None in place of lines for a file that has none. None where one of the commits is not there.
+    """
+    if not (_HASH.fullmatch(before) and _HASH.fullmatch(after)):
+        return None
+    if not paths:
+        return {}
+    quiet = ("--no-ext-diff", "--no-textconv", "--no-renames")
+    try:
+        told = _git(repository, "diff", "--numstat", *quiet, "-z", before, after, "--", *paths)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found: dict[str, tuple[int | None, int | None]] = {}
+    for line in told.split("\0"):
+        if line:
+            added, removed, path = line.split("\t", 2)
+            found[path] = (None, None) if added == "-" else (int(added), int(removed))
+    return found
 
 
 @contextmanager

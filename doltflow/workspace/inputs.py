@@ -42,6 +42,12 @@ class Input:
 
 def inputs_of(workspace: Workspace, records: RunRecords) -> Iterator[Input]:
     """The tables that a run read, each version and branch once; without what it read of its own writes."""
+    for access, version in versions_read(workspace, records):
+        yield _compared(workspace, records, access, version)
+
+
+def versions_read(workspace: Workspace, records: RunRecords) -> Iterator[tuple[Access, TableVersion]]:
+    """The table versions that a run read and had not written itself, each version and branch once."""
     seen = set()
     for access in records.run.accesses:
         if access.tables is None:
@@ -49,11 +55,12 @@ def inputs_of(workspace: Workspace, records: RunRecords) -> Iterator[Input]:
         for version in versions_of(workspace, access) if access.kind == "read" else ():
             if (version, access.branch) not in seen:
                 seen.add((version, access.branch))
-                if not _is_own(workspace, records, version):
-                    yield _compared(workspace, records, access, version)
+                if not is_own(workspace, records, version):
+                    yield access, version
 
 
-def _is_own(workspace: Workspace, records: RunRecords, version: TableVersion) -> bool:
+def is_own(workspace: Workspace, records: RunRecords, version: TableVersion) -> bool:
+    """Whether a run made a version of a table itself."""
     commit = workspace.find_commit(version.database, version.commit) if version.database in workspace.names else None
     return commit is not None and commit.run is not None and commit.run.pathspec.run == records.run.pathspec
 
@@ -98,7 +105,7 @@ def _spans(
         if session.reaches([last], [hash_]) and session.reaches([hash_], [start]):
             end = commit.parents[0]
             before = workspace.version(version.database, version.table, end)
-            while before is not None and before.commit != start and _is_own(workspace, records, before):
+            while before is not None and before.commit != start and is_own(workspace, records, before):
                 # A failed attempt had written it before.
                 maker = workspace.find_commit(version.database, before.commit)
                 if maker is None or not maker.parents:

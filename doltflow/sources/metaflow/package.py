@@ -23,10 +23,12 @@ class CodePackage:
     Attributes:
         script: The flow's file.
         files: Contents by path, relative to the flow's file.
+        key: Its own key in Metaflow's store.
     """
 
     script: str
     files: Mapping[str, bytes]
+    key: str
 
 
 def code_package(store: Store, run: Pathspec) -> CodePackage | None:
@@ -47,12 +49,12 @@ def code_package(store: Store, run: Pathspec) -> CodePackage | None:
     if blob is None:
         raise FlowFileError(f"The code package of `{run}` is no longer in Metaflow's store.")
     try:
-        return _unpacked(blob, metadata)
+        return _unpacked(blob, metadata, key)
     except Exception as error:  # Whatever an archive that is none makes Metaflow raise.
         raise FlowFileError(f"The code package of `{run}` cannot be read: {type(error).__name__}: {error}.") from error
 
 
-def _unpacked(blob: bytes, metadata: str) -> CodePackage:
+def _unpacked(blob: bytes, metadata: str, key: str) -> CodePackage:
     from metaflow.package import MetaflowPackage
     from metaflow.packaging_sys import MFCONTENT_MARKER, ContentType, MetaflowCodeContent
 
@@ -68,7 +70,7 @@ def _unpacked(blob: bytes, metadata: str) -> CodePackage:
     files = {path: bytes(content) for path, content in found.items() if content is not None}
     if script not in files:
         raise ValueError(f"it has no {script}")
-    return CodePackage(script, files)
+    return CodePackage(script, files, key)
 
 
 def _modules(marker: Any) -> list[str]:
