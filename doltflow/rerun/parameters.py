@@ -1,13 +1,14 @@
 """Whether a flow still has the parameters of a recorded run, and those of them that are to be others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from doltflow.errors import NotReplayableError, UsageError, nearest
 from doltflow.model.run import Run
 from doltflow.rerun.code import CodeFound
 from doltflow.rerun.run import Explicit
-from doltflow.sources.metaflow.parameters import declared, run_arguments
+from doltflow.sources.metaflow.parameters import Declared, declared, run_arguments
 from doltflow.sources.temporary import temporary_folder
 
 
@@ -50,7 +51,31 @@ def check_parameters(run: Run, code: CodeFound, settings: Sequence[str], python:
         if name not in names:
             raise UsageError(f"The flow of `{run.pathspec}` has no parameter `{name}`.", nearest(name, names))
         given[names[name]] = value
+    return _checked(found, run.parameters, given)
+
+
+def with_values(code: CodeFound, values: Mapping[str, Any], python: str, folder: Path) -> Explicit:
+    """The parameters that code declares, all with recorded values. Nothing is run.
+
+    Args:
+        code: What is to be run.
+        values: By variable; what is not declared is left out.
+        python: The interpreter.
+        folder: Where to run it.
+
+    Raises:
+        NotReplayableError: A recorded value cannot be given again.
+        FlowFileError: The flow's file cannot be loaded.
+    """
+    try:
+        return _checked(declared(code.script, python, folder), values, {})
+    except NotReplayableError as error:
+        hint = "The flow cannot be rerun with it; compare the runs without a rerun."
+        raise NotReplayableError(error.message, hint) from error
+
+
+def _checked(found: tuple[Declared, ...], values: Mapping[str, Any], given: Mapping[str, str]) -> Explicit:
     with temporary_folder("values") as temporary:
         # What cannot be given is told now, and not when branches are there.
-        run_arguments(found, run.parameters, given, [], temporary)
-    return Explicit(found, run.parameters, given)
+        run_arguments(found, values, given, [], temporary)
+    return Explicit(found, values, given)

@@ -70,6 +70,7 @@ def plan_replay(
     step: str | None = None,
     *,
     is_whole: bool = False,
+    like: str | None = None,
 ) -> Plan:
     """The plan of a replay. Nothing is made.
 
@@ -80,6 +81,7 @@ def plan_replay(
         step: The step to begin with; what those before it wrote stays as it is. Without it the first one that the run
             ran itself: a resumed run has taken over those before it.
         is_whole: Whether every step runs again, whatever the run itself ran.
+        like: What takes the place of `replay/Flow/run_id` where no name is given.
 
     Raises:
         RunNotFoundError: There is no such run.
@@ -109,7 +111,8 @@ def plan_replay(
             "`doltflow show` tells what it read.",
         )
     writes = [access for access in own if access.kind == "write" and (again is None or _step(access) in again)]
-    branches = tuple(_branch(workspace, run, database, made, writes, name) for database, made in commits.items())
+    like = like or f"replay/{run.flow}/{run.run_id}"
+    branches = tuple(_branch(workspace, run, database, made, writes, name, like) for database, made in commits.items())
     reads = tuple(_read_pins(workspace, records, own, writes))
     pins = Pins("replay", run.pathspec, tuple(_database_pins(workspace, branches, own)), reads)
     order = _order(workspace, pathspec, step)
@@ -221,7 +224,13 @@ def _check_commits(workspace: Workspace, accesses: Iterable[Access]) -> None:
 
 
 def _branch(
-    workspace: Workspace, run: Run, database: str, commits: list[Commit], writes: list[Access], name: str | None
+    workspace: Workspace,
+    run: Run,
+    database: str,
+    commits: list[Commit],
+    writes: list[Access],
+    name: str | None,
+    like: str,
 ) -> PlannedBranch:
     writes = [access for access in writes if access.database == database]
     originals = {access.branch for access in writes}
@@ -244,7 +253,7 @@ def _branch(
         raise BranchExistsError(f"`{database}` has a branch `{name}` already.", "Give another name with `--branch`.")
     return PlannedBranch(
         database,
-        name if name is not None else _free(f"replay/{run.flow}/{run.run_id}", taken),
+        name if name is not None else _free(like, taken),
         base,
         next(iter(originals - {None}), None),
         made,

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,27 +53,33 @@ class Rerun:
 
 
 @contextmanager
-def made_branches(workspace: Workspace, branches: Sequence[PlannedBranch], run: str) -> Iterator[None]:
+def made_branches(
+    workspace: Workspace, branches: Sequence[PlannedBranch], run: str, *, keep: bool = True
+) -> Iterator[None]:
     """The branches of a replay. They stay, unless something goes wrong before anything was written to one.
 
     Args:
         workspace: Where the databases are.
         branches: What to make.
         run: `Flow/run_id` of the run that is replayed.
+        keep: Whether they stay; else they are there only as long as the context lasts, however it ends.
 
     Raises:
         BranchExistsError, UsageError: A branch of that name exists, or the name is none that Dolt takes.
     """
     made: list[PlannedBranch] = []
+    is_kept = False
     try:
         for branch in branches:
             with _noted(workspace, branch, run):
                 workspace.session(branch.database).create_branch(branch.branch, branch.commit)
             made.append(branch)
         yield
-    except BaseException:
-        remove_branches(workspace, [branch for branch in made if _is_unwritten(workspace, branch)])
-        raise
+        is_kept = keep
+    finally:
+        with ExitStack() as stack:  # Where one cannot be removed, the others still are.
+            for branch in () if is_kept else made:
+                stack.callback(_take_back, workspace, branch, keep)
 
 
 @contextmanager
@@ -85,8 +91,17 @@ def _noted(workspace: Workspace, branch: PlannedBranch, run: str) -> Iterator[No
         yield
 
 
-def _is_unwritten(workspace: Workspace, branch: PlannedBranch) -> bool:
-    return workspace.session(branch.database).branches().get(branch.branch) == branch.commit
+def _take_back(workspace: Workspace, branch: PlannedBranch, only_unwritten: bool) -> None:
+    """Removes a branch that was made, where it is still there."""
+    database = workspace.session(branch.database).database
+    # On a connection of its own: that of the workspace is gone after a Ctrl-C in the midst of an answer.
+    with database.open() as session:
+        head = session.branches().get(branch.branch)
+        if only_unwritten and head != branch.commit:
+            return
+        if head is not None:
+            session.remove_branch(branch.branch)
+    forget_made(database.folder, branch.branch)
 
 
 def remove_branches(workspace: Workspace, branches: Sequence[PlannedBranch]) -> None:
@@ -110,6 +125,8 @@ def rerun(
     tell: Tell,
     explicit: Explicit | None = None,
     log_line: Tell | None = None,
+    code_of: Pathspec | None = None,
+    tags: Sequence[str] = (),
     started: Callable[[Callable[[], None]], None] = lambda end: None,
 ) -> Rerun:
     """Runs a flow again, with the parameters of the recorded run and its steps under the pins.
@@ -126,6 +143,8 @@ def rerun(
         tell: Called with a line on code that has changed, and for each step that begins or ends.
         explicit: Parameters to run it with, all of its steps, in place of the recorded ones.
         log_line: Called with each line that the flow prints, as it comes; then `tell` is not, which would say it twice.
+        code_of: The run whose code it is, where that is not the recorded run.
+        tags: More tags for the new run.
         started: Called once the flow runs, with a function that ends it from any thread.
 
     Raises:
@@ -137,13 +156,13 @@ def rerun(
         file = temporary / "pins.json"
         file.write_text(pins.encode(), encoding="utf-8")
         store = workspace.store.folder if workspace.store is not None else None
-        tags = [f"doltflow:{pins.kind}-of={origin.run}"]
+        tags = [f"doltflow:{pins.kind}-of={origin.run}", *tags]
         if explicit is None:
             arguments = resume_arguments(origin, step, tags)
         else:
             tags += [f"doltflow:set={name}" for name in sorted(explicit.given)]
             arguments = run_arguments(explicit.declared, explicit.values, explicit.given, tags, temporary)
-        if (key := _kept(workspace, origin, pins, code)) is not None:
+        if (key := _kept(workspace, code_of or origin, pins, code)) is not None:
             arguments = (*arguments, "--with", decorator(key))
         _tell_code(origin, code, tell)
         variables = {VARIABLE: str(file), **_user(user)}
@@ -166,13 +185,13 @@ def _tell_code(origin: Pathspec, code: CodeFound, tell: Tell) -> None:
         tell(f"{origin.flow}: whether the code is what {origin.run} ran cannot be told")
 
 
-def _kept(workspace: Workspace, origin: Pathspec, pins: Pins, code: CodeFound) -> str | None:
+def _kept(workspace: Workspace, run: Pathspec, pins: Pins, code: CodeFound) -> str | None:
     """The key of the pins in Metaflow's datastore, where a step may run on a machine that sees nothing of this one."""
     if workspace.store is None:
         return None
-    if code.changed == () and not may_leave(workspace.store.read(origin).graph):
+    if code.changed == () and not may_leave(workspace.store.read(run).graph):
         return None
-    return workspace.store.keep(origin, pins.encode().encode("utf-8"))
+    return workspace.store.keep(run, pins.encode().encode("utf-8"))
 
 
 def _user(recorded: str | None) -> dict[str, str]:
