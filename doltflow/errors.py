@@ -150,6 +150,24 @@ class AccessNotFoundError(DoltflowError):
     code = "access-not-found"
 
 
+class NoOutputError(DoltflowError):
+    """A run wrote no table, so that there is nothing to compare."""
+
+    code = "no-output"
+
+
+class NothingInCommonError(DoltflowError):
+    """Two ends of a comparison have no table in common."""
+
+    code = "nothing-in-common"
+
+
+class ToleranceError(DoltflowError):
+    """A tolerance was asked for where nothing is a number."""
+
+    code = "tolerance"
+
+
 class NotMadeByRunError(DoltflowError):
     """The commit that last changed a table was made by hand, not by a run."""
 

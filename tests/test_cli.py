@@ -397,7 +397,7 @@ def test_completions(shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["doltflow", ""], "trace\nruns\nshow\nlog\ncat\nimpact\nstatus\naudit\nreplay\nbacktest\ndemo"),
+        (["doltflow", ""], "trace\nruns\nshow\nlog\ncat\nimpact\nstatus\naudit\nreplay\nbacktest\ndiff\ndemo"),
         (["doltflow", "trace", "--output", "j"], "json"),
         (["doltflow", "runs", "--output", ""], "text\njson\njsonl"),
         (["doltflow", "trace", "--zoom", ""], "run\nstep\ntask"),

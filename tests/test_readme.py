@@ -13,7 +13,21 @@ import pytest
 
 README = Path(__file__).parents[1] / "README.md"
 REWRITE = bool(os.environ.get("DOLTFLOW_REWRITE"))
-COMMANDS = ("", "trace", "runs", "show", "log", "cat", "impact", "status", "audit", "replay", "backtest", "demo")
+COMMANDS = (
+    "",
+    "trace",
+    "runs",
+    "show",
+    "log",
+    "cat",
+    "impact",
+    "status",
+    "audit",
+    "replay",
+    "backtest",
+    "diff",
+    "demo",
+)
 
 
 def output(folder: Path, *arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -89,20 +90,36 @@ class Workspace:
         Raises:
             DatabaseNotFoundError: There is none.
         """
-        if database not in self._databases:
-            try:
-                is_there = "/" in database or Path(database).expanduser().exists()
-                if not is_there:
-                    raise DatabaseNotFoundError(
-                        f"There is no database `{database}` in {self.place}.",
-                        nearest(database, self._databases) or _WHERE,
-                    )
-                found = Database.at(database)
-            except (RuntimeError, ValueError) as error:  # `~name` of nobody here, or what no system allows.
-                raise DatabaseNotFoundError(f"`{database}` cannot be opened as a database: {error}") from error
-            self.add(found)
-            database = found.name
-        self.asked = database
+        self.asked = self.find_database(database)
+
+    def find_database(self, text: str) -> str:
+        """The name of the database that a user means by its name or place, which is known from here on.
+
+        One whose name another one here has is called by its place.
+
+        Raises:
+            DatabaseNotFoundError: There is none.
+        """
+        if text in self._databases:
+            return text
+        try:
+            if not ("/" in text or Path(text).expanduser().exists()):
+                raise DatabaseNotFoundError(
+                    f"There is no database `{text}` in {self.place}.", nearest(text, self._databases) or _WHERE
+                )
+            found = Database.at(text)
+        except (RuntimeError, ValueError) as error:  # `~name` of nobody here, or what no system allows.
+            raise DatabaseNotFoundError(f"`{text}` cannot be opened as a database: {error}") from error
+        known = self._databases.get(found.name, found)
+        if known.folder != found.folder:
+            found = replace(found, name=text)
+        self.add(found)
+        return found.name
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folders of the databases that are known so far, by name; none is opened."""
+        return {name: database.folder for name, database in self._databases.items()}
 
     @property
     def names(self) -> list[str]:

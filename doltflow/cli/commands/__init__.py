@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from doltflow.cli.commands import audit, backtest, cat, demo, impact, log, replay, runs, show, status, trace
+from doltflow.cli.commands import audit, backtest, cat, demo, diff, impact, log, replay, runs, show, status, trace
 
 app = typer.Typer(
     help="Where every number that a pipeline on Dolt and Metaflow produced came from.",
@@ -55,6 +55,7 @@ for _command, _epilog in (
     (audit.audit, audit.EPILOG),
     (replay.replay, replay.EPILOG),
     (backtest.backtest, backtest.EPILOG),
+    (diff.diff, diff.EPILOG),
     (demo.demo, demo.EPILOG),
 ):
     app.command(epilog=_epilog)(_command)

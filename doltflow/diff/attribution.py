@@ -1,0 +1,101 @@
+"""How much of a difference each cause explains: the first run again, with one thing of the second."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from doltflow.causes import Causes, Kind
+from doltflow.compare.changed import Asked, Comparison
+from doltflow.compare.keys import keys_of
+from doltflow.compare.summary import summarise
+from doltflow.compare.versions import Version, comparison
+from doltflow.diff.result import DiffTable, Explained
+from doltflow.errors import NotReplayableError
+from doltflow.model.pathspec import Pathspec
+from doltflow.rerun.counterfactual import Counterfactual, Swap, counterfactual
+from doltflow.sources.dolt import Session
+from doltflow.workspace import Workspace
+
+Tell = Callable[[str], None]
+_SWAPS: tuple[Swap, ...] = ("data", "code", "parameter")
+
+
+def explained_by(
+    workspace: Workspace,
+    tables: Sequence[DiffTable],
+    causes: Sequence[Causes],
+    asked: Asked,
+    python: str,
+    tell: Tell,
+    log_line: Tell | None = None,
+) -> Iterator[Explained]:
+    """What each cause explains by itself, for each pair of runs and each table of theirs that differs.
+
+    Where nothing is known to differ, the first run is repeated as it was: if it then gives something else, it is not
+    deterministic.
+
+    Args:
+        workspace: Where the databases and Metaflow's store are.
+        tables: The tables, with the runs that made their versions.
+        causes: What differs between these runs.
+        asked: What of the tables' difference is meant.
+        python: The interpreter to run with.
+        tell: Called with a line on what is run, and for each step that begins or ends.
+        log_line: Called with each line that the flows print, in place of those on their steps.
+
+    Raises:
+        NotReplayableError: The tables were not made by two runs of one flow, or one of these cannot be repeated.
+        FlowFileError, StoreNotFoundError, RerunFailedError: As they say. No branch stays.
+    """
+    of_runs = [found for found in causes if not found.by_hand]
+    if not of_runs:
+        raise NotReplayableError(
+            "No table that differs was made by two runs, so that there is nothing to run again.",
+            "`--attribute` is for two runs, or for branches and commits to which runs wrote.",
+        )
+    for found in of_runs:
+        ends = Pathspec.parse(found.before), Pathspec.parse(found.after)
+        mine = [table for table in tables if not table.is_same and _makers(table) == (found.before, found.after)]
+        if ends[0] is None or ends[1] is None or not mine:
+            continue
+        for swap in _swaps(found):
+            with counterfactual(workspace, ends[0], ends[1], swap, python=python, tell=tell, log_line=log_line) as done:
+                for table in mine:
+                    yield _explained(workspace, found, table, done, asked)
+
+
+def _makers(table: DiffTable) -> tuple[str | None, str | None]:
+    before, after = table.before, table.after
+    return before.run if before is not None else None, after.run if after is not None else None
+
+
+def _swaps(found: Causes) -> list[Swap]:
+    kinds: set[Kind] = {cause.kind for cause in found.causes}
+    return [swap for swap in _SWAPS if swap in kinds] or ["data"]
+
+
+def _explained(workspace: Workspace, found: Causes, table: DiffTable, done: Counterfactual, asked: Asked) -> Explained:
+    def session(version: Version) -> Session:
+        return workspace.session(version.database)
+
+    last = table.after or table.before
+    same = [
+        Version(database, workspace.folders[database], name, commit, done.run)
+        for database, name, commit in done.tables
+        if last is not None and (database, name.casefold()) == (last.database, last.table.casefold())
+    ]
+    new = same[0] if same else None
+    rows, was = _rows(comparison(table.before, table.after, asked, session))
+    left, is_ = _rows(comparison(new, table.after, asked, session))
+    explained = len(was - is_) if was or is_ else max(0, rows - left)
+    return Explained(
+        done.swap, found.before, found.after, done.run, table.database, table.table, rows, explained, left,
+        done.unhonoured, done.log,
+    )  # fmt: skip
+
+
+def _rows(of: Comparison) -> tuple[int, set[bytes]]:
+    """How many rows differ, and the keys of those, where rows have one."""
+    if of.key:
+        keys = {key for piece in of.changed() for key in keys_of(piece)}
+        return len(keys), keys
+    found = summarise(of, 0, is_counted=False)
+    return max(found.added, found.removed), set()

@@ -1,0 +1,154 @@
+"""`diff`: what changed between the outputs of two runs, and why."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from doltflow.compare.changed import Asked, Comparison
+from doltflow.compare.summary import TableDifference, summarise
+from doltflow.compare.tolerance import Tolerance
+from doltflow.compare.versions import comparison
+from doltflow.diff.pairs import chosen, pairs_of
+from doltflow.diff.result import DiffResult, DiffTable
+from doltflow.errors import ColumnNotFoundError, ToleranceError, UsageError, nearest
+from doltflow.sql import check_predicate
+from doltflow.workspace import Workspace, load_settings, open_workspace
+from doltflow.workspace.ends import find_end
+
+LIMIT = 10
+Tell = Callable[[str], None]
+
+
+def diff(
+    a: str,
+    b: str,
+    *,
+    tables: Sequence[str] = (),
+    where: str | None = None,
+    columns: Sequence[str] = (),
+    tolerance: str | None = None,
+    limit: int = LIMIT,
+    why: bool = True,
+    counted: bool = True,
+    walked: bool = True,
+    attribute: bool = False,
+    python: str | None = None,
+    folder: Path | None = None,
+    tell: Tell = lambda line: None,
+    log_line: Tell | None = None,
+) -> DiffResult:
+    """What changed from one end to the other, and why.
+
+    Args:
+        a: The one end: a run as `Flow/run_id`, `Flow/latest`, `Flow/latest~1`, a bare run id, or a step or task of it;
+            `DATABASE@REF` with a commit, tag, branch or date; or a branch, such as that of a backtest.
+        b: The other end, seen from which rows were added, removed or modified.
+        tables: Only these tables, by name or `database/table`.
+        where: A predicate in SQL that a row must fulfil at one end at least.
+        columns: Only these columns are compared.
+        tolerance: What is called equal: `0.01`, or `1%` of the earlier number.
+        limit: So many rows of each table are in its sample.
+        why: Whether to look for causes.
+        counted: Whether statistics and samples are wanted beside the counts.
+        walked: Whether the tables are to be compared now; without it only their schemas are, and `rows` does the rest.
+        attribute: Whether to run the first run again with the second one's data, code and parameters, each by itself.
+        python: The interpreter for that; this one without it.
+        folder: Where to look for databases and for Metaflow's store; the current folder without it.
+        tell: Called with a line for each step of such a run that begins or ends.
+        log_line: Called with each line that the flow prints, in place of those on its steps.
+
+    Raises:
+        UsageError, QueryError: The tolerance, the limit or the predicate is none.
+        RunNotFoundError, AmbiguousRunError, DatabaseNotFoundError, RefNotFoundError, TableNotFoundError,
+            ColumnNotFoundError: As they say.
+        NoOutputError, NothingInCommonError: A run wrote no table, or both wrote none of the same name.
+        ToleranceError: There is no number that it could be about.
+        NotReplayableError, FlowFileError, StoreNotFoundError, RerunFailedError: With `attribute`, as they say.
+    """
+    if limit < 0:
+        raise UsageError(f"The limit is {limit}.", "It is 0 or more.")
+    if where is not None:
+        check_predicate(where)
+    asked = Asked(where, tuple(columns), Tolerance.parse(tolerance) if tolerance is not None else None)
+    with open_workspace(load_settings(folder), None, folder) as workspace:
+        ends = find_end(workspace, a), find_end(workspace, b)
+        pairs = chosen(pairs_of(workspace, *ends), tables)
+        compared = [comparison(*pair, asked, lambda version: workspace.session(version.database)) for pair in pairs]
+        _check_columns(compared, asked)
+        found = []
+        for (before, after), of in zip(pairs, compared, strict=True):
+            known = after or before
+            if known is not None:
+                difference = _difference(of, limit, counted=counted) if walked or attribute else None
+                changes = () if of.is_identical else of.schema_changes
+                place = (known.database, known.table, before, after)
+                found.append(DiffTable(*place, of.is_identical, changes, difference))
+        result = DiffResult(ends[0].name, ends[1].name, tuple(found), (), "", asked, ())
+        if why or attribute:
+            result = _explained(workspace, result)
+        if attribute:
+            from doltflow.diff.attribution import explained_by
+
+            told = explained_by(
+                workspace, result.tables, result.causes, asked, python or sys.executable, tell, log_line
+            )
+            result = replace(result, explained=tuple(told))
+        return replace(result, warnings=workspace.warnings)
+
+
+def _explained(workspace: Workspace, result: DiffResult) -> DiffResult:
+    """The result with the causes, which are read only where they are asked for: it takes Metaflow's client."""
+    from doltflow.causes import summary
+    from doltflow.diff.why import causes_of, with_makers
+
+    result = replace(result, tables=tuple(with_makers(workspace, table) for table in result.tables))
+    causes = tuple(causes_of(workspace, result))
+    return replace(result, causes=causes, summary=summary(causes, not result.identical))
+
+
+diff_runs = diff
+"""`diff` by the name under which the package exports it, where it stands beside much else."""
+
+
+# What differs
+
+
+def _check_columns(compared: Sequence[Comparison], asked: Asked) -> None:
+    """Makes sure that there is what is asked for: the columns, and numbers for a tolerance.
+
+    Raises:
+        ColumnNotFoundError, ToleranceError: There is not.
+    """
+    for name in asked.columns:
+        if not any(of.of.place(name) is not None for of in compared):
+            alone = any(name.casefold() in {n.casefold() for n in of.of.names} for of in compared)
+            known = {known for of in compared for known in of.of.names}
+            found = "at one of both ends only" if alone else "in none of the tables compared"
+            raise ColumnNotFoundError(f"The column `{name}` is {found}.", "" if alone else nearest(name, known))
+    if asked.tolerance is None:
+        return
+    for of in compared:
+        for pair in of.compared if asked.columns else ():
+            if not of.is_number(pair):
+                raise ToleranceError(
+                    f"The column `{pair.name}` is {pair.after.type}, and a tolerance is for numbers.",
+                    "Leave the column out of `--columns`.",
+                )
+    if not any(of.is_number(pair) for of in compared if of.key for pair in of.compared):
+        raise ToleranceError(
+            f"The tolerance {asked.tolerance.text} is for numbers, and no column that is compared is one.",
+            "Only columns beside the key count, of tables that have a key.",
+        )
+
+
+def _difference(of: Comparison, limit: int, *, counted: bool) -> TableDifference:
+    try:
+        return summarise(of, limit, is_counted=counted)
+    except ColumnNotFoundError as error:
+        if of.asked.where is None:
+            raise
+        sides = (side for side in (of.after, of.before) if side is not None)
+        name = next((side.definition.name for side in sides), "")
+        message = f"The predicate `{of.asked.where}` cannot be applied to `{name}`. {error.message}"
+        raise ColumnNotFoundError(message, "`--table` says which table is meant.") from error
