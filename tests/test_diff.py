@@ -246,6 +246,7 @@ def test_one_line_a_table(here: Recorded, capsys: pytest.CaptureFixture[str]) ->
     lines = printed(capsys, first, second, "--stat", "--no-why").splitlines()
     assert lines == [
         f"{first} → {second}",
+        "differs",
         "",
         "results/scaled: 1 row added, 1 modified",
         "results/total: 1 row modified",

@@ -97,6 +97,35 @@ def _backtest_is_what_pandas_makes_of_january(
         (column,) = table["columns"]
         assert column["mean_backtest"] == pytest.approx(then.mean())
         assert column["mean_production"] == pytest.approx(now.mean())
+    _diff_is_what_pandas_finds(whole[0], medians, data["branches"][0]["branch"], capsys)
+    months = _asked(capsys, "diff", f"{source.name}@main~2", f"{source.name}@main", "--table", "prices")
+    (table,) = months["tables"]
+    january_rows = prices["npi_number"].isin(known).sum()
+    assert (table["added"], table["removed"], table["modified"]) == (len(prices) - january_rows, 0, 0)
+
+
+def _diff_is_what_pandas_finds(
+    now: pd.Series, then: pd.Series, branch: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From production's medians to those of January's prices."""
+    data = _asked(capsys, "diff", "HospitalPriceStateMedians/latest", branch)
+    (table,) = data["tables"]
+    both = pd.concat({"now": now, "then": then}, axis=1, join="inner")
+    changed = both[(both["now"] != both["then"]) & ~(both["now"].isna() & both["then"].isna())]
+    assert table["table"] == "state_procedure_medians"
+    assert table["added"] == len(then.index.difference(now.index))
+    assert table["removed"] == len(now.index.difference(then.index))
+    assert table["modified"] == len(changed) > 0
+    change = (changed["then"] - changed["now"]).dropna()
+    (column,) = table["columns"]
+    assert (column["name"], column["changed"], column["count"]) == ("price", len(changed), len(change))
+    assert column["mean"] == pytest.approx(change.mean())
+    assert column["median"] == pytest.approx(change.median())
+    largest = column["largest"]
+    assert abs(largest["change"]) == pytest.approx(change.abs().max())
+    state, code = largest["key"]["state"], largest["key"]["code"]
+    assert (largest["before"], largest["after"]) == (now[state, code], then[state, code])
+    assert [(cause["kind"], cause["table"]) for cause in data["causes"]] == [("data", "prices"), ("data", "hospitals")]
 
 
 def _asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:

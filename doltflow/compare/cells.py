@@ -1,7 +1,7 @@
 """Cells of two versions of a column, as Arrow arrays: which of them differ, and by how much numbers do."""
 
-from collections.abc import Sequence
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction

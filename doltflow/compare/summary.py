@@ -160,10 +160,12 @@ def _told(of: Comparison, rows: int) -> tuple[SchemaChange, ...]:
     is_whole = asked.where is None and asked.tolerance is None and not asked.columns
     if changes or rows or not is_whole or of.before is None or of.after is None:
         return changes
-    last = [side.definition.create.rpartition("\n")[2].removeprefix(") ") for side in (of.before, of.after)]
-    if last[0] == last[1]:
+    # The last line has what is of the table as a whole, such as the next AUTO_INCREMENT.
+    old, new = (side.definition.create.rpartition("\n")[2].split() for side in (of.before, of.after))
+    only_old, only_new = [word for word in old if word not in new], [word for word in new if word not in old]
+    if not only_old and not only_new:
         return (SchemaChange("definition-changed", None, "its content hash", "another one, without any other trace"),)
-    return (SchemaChange("definition-changed", None, *last),)
+    return (SchemaChange("definition-changed", None, " ".join(only_old) or None, " ".join(only_new) or None),)
 
 
 def rows_of(changed: Changed, limit: int | None = None) -> list[RowDifference]:

@@ -84,7 +84,8 @@ def diff(
                 changes = () if of.is_identical else of.schema_changes
                 place = (known.database, known.table, before, after)
                 found.append(DiffTable(*place, of.is_identical, changes, difference))
-        result = DiffResult(ends[0].name, ends[1].name, tuple(found), (), "", asked, ())
+        result = DiffResult(ends[0].name, ends[1].name, tuple(found), (), "", asked)
+        result = replace(result, summary="identical" if result.identical else "differs")
         if why or attribute:
             result = _explained(workspace, result)
         if attribute:
