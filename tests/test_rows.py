@@ -25,7 +25,7 @@ from doltflow.errors import (
     TableNotFoundError,
     UsageError,
 )
-from doltflow.render.changes import exact
+from doltflow.render.cells import exact
 from doltflow.rows import RowsResult, parse_key, trace_rows
 from doltflow.sources.dolt import Session
 

@@ -1,8 +1,6 @@
 """Rows with the commits and runs that changed them: as text and as JSON."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -13,20 +11,18 @@ from rich.text import Text
 from doltflow.model.row import Row
 from doltflow.render import labels
 from doltflow.render.answer import Stream, trace_answer
+from doltflow.render.cells import cell, exact_row, key_text
 from doltflow.render.envelope import envelope
 from doltflow.render.forms import trace_data
 from doltflow.render.graphs import GraphOutput
-from doltflow.render.plain import plain
 from doltflow.render.terminal import drawn, width
-from doltflow.render.text import count, first_line, moment, safe, short, value
+from doltflow.render.text import count, first_line, moment, safe, short
 from doltflow.render.tree import Painter, trees
 
 if TYPE_CHECKING:
     from doltflow.rows import RowsResult, TracedChange
     from doltflow.trace import TraceResult
 
-_LONGEST = 400
-_IN_KEY = 60
 _STYLES = {"added": "green", "modified": "yellow", "removed": "red"}
 
 
@@ -87,22 +83,6 @@ def _change_data(result: "RowsResult", key: Row, traced: "TracedChange") -> dict
     }
 
 
-def exact_row(row: Row | None) -> dict[str, Any] | None:
-    """A row as JSON holds it without loss."""
-    return None if row is None else {name: exact(data) for name, data in row.items()}
-
-
-def exact(data: Any) -> Any:
-    """A value of a cell as JSON holds it without loss: a DECIMAL, a date and bytes (`0x00ff`) as text."""
-    if isinstance(data, Decimal):
-        return format(data, "f")
-    if isinstance(data, bytes):
-        return f"0x{data.hex()}"
-    if isinstance(data, datetime):
-        return data.isoformat(sep=" ")
-    return plain(data)
-
-
 # Text
 
 
@@ -123,11 +103,6 @@ def rows_text(result: "RowsResult", columns: int | None = None) -> Iterator[Rend
     painter = Painter(result.graph, result.targets[-1], result.runs, columns)
     painter.later.extend(result.targets[:-1])
     yield from trees(painter)
-
-
-def key_text(key: Row) -> str:
-    """`state=TX  code=0001A`."""
-    return "  ".join(f"{safe(name)}={value(exact(data), _IN_KEY)}" for name, data in key.items())
 
 
 def _change_text(traced: "TracedChange", key: Row, result: "RowsResult", told: set[str]) -> Iterator[RenderableType]:
@@ -159,17 +134,6 @@ def _cells(before: Row | None, after: Row | None, names: list[str]) -> Renderabl
         old, new = (cell(row, name) if row is not None else "" for row in (before, after))
         grid.add_row(_folded(safe(name)), _folded(f"{old} → {new}" if old and new else old or new))
     return grid
-
-
-def cell(row: Row, name: str, longest: int = _LONGEST) -> str:
-    """A cell as people read it: NULL apart from the text that says so."""
-    if name not in row:
-        return "(no such column)"
-    data = exact(row[name])
-    if data is None:
-        return "NULL"
-    # A text that says NULL is none.
-    return '"NULL"' if data == "NULL" else value(data, longest)
 
 
 def _below(part: RenderableType, indent: int) -> RenderableType:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from doltflow.render.changes import cell, exact, exact_row, key_text
+from doltflow.render.cells import cell, exact, exact_row, key_text
 from doltflow.render.envelope import envelope
 from doltflow.render.sections import indented, section
 from doltflow.render.terminal import drawn
