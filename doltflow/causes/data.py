@@ -48,8 +48,14 @@ class TableCauses:
         self.unknown: list[str] = []
         self._workspace = workspace
 
-    def compare(self, before: Sequence[Seen], after: Sequence[Seen]) -> None:
-        """Compares the versions of a table that two runs saw; those of a content that both saw are the same."""
+    def compare(self, before: Sequence[Seen], after: Sequence[Seen], rows: ChangedRows | None = None) -> None:
+        """Compares the versions of a table that two runs saw; those of a content that both saw are the same.
+
+        Args:
+            before: What the one run saw.
+            after: What the other run saw.
+            rows: By how many rows they differ, where that is known.
+        """
         contents = [{seen.content for seen in side} for side in (before, after)]
         left = [seen for seen in before if seen.content not in contents[1]]
         right = [seen for seen in after if seen.content not in contents[0]]
@@ -62,9 +68,9 @@ class TableCauses:
             if one is None or other is None:
                 self.causes.append(_alone(one, "before") if one is not None else _alone(other, "after"))
             else:
-                self._differ(one, other)
+                self._differ(one, other, rows)
 
-    def _differ(self, before: Seen, after: Seen) -> None:
+    def _differ(self, before: Seen, after: Seen, rows: ChangedRows | None) -> None:
         home = self._home(before, after)
         if home is None:
             self.causes += [_alone(before, "before"), _alone(after, "after")]
@@ -74,7 +80,7 @@ class TableCauses:
                 "commits of both."
             )
         else:
-            self.causes.append(self._cause(self._workspace.session(home), before, after))
+            self.causes.append(self._cause(self._workspace.session(home), before, after, rows))
 
     def _home(self, before: Seen, after: Seen) -> str | None:
         """The database that has both versions: two clones may share one."""
@@ -85,14 +91,15 @@ class TableCauses:
             None,
         )
 
-    def _cause(self, session: Session, before: Seen, after: Seen) -> Cause:
+    def _cause(self, session: Session, before: Seen, after: Seen, rows: ChangedRows | None) -> Cause:
         table, span = after.version.table, (before.version.commit, after.version.commit)
         try:
             is_reshaped = session.is_reshaped(table, *span)
             # To Dolt every row of such a table is another one.
-            rows = _counted(session, table, *span) if is_reshaped else session.changed_rows(table, *span)
+            if rows is None:
+                rows = _counted(session, table, *span) if is_reshaped else session.changed_rows(table, *span)
         except DoltError as error:
-            rows, is_reshaped = None, False
+            is_reshaped = False
             self.unknown.append(f"By how many rows `{table}` differs cannot be told: {error.message}")
         direction, commits, more = self._made_by(session, table, *span)
         return Cause(

@@ -56,6 +56,14 @@ def alike(before: pa.Array, after: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 def difference(before: pa.Array, after: pa.Array) -> pa.Array:
     """By how much the numbers of one array are more than those of another, NULL where one is: exact for decimals."""
+    if all(pa.types.is_integer(array.type) for array in (before, after)):
+        with suppress(pa.ArrowInvalid):  # Of what does not fit the decimals below take care.
+            return pc.subtract_checked(after.cast(pa.int64()), before.cast(pa.int64()))
+    return _exact_difference(before, after)
+
+
+def _exact_difference(before: pa.Array, after: pa.Array) -> pa.Array:
+    """The difference as decimals, unless one of both is a float."""
     t = pa.types
     if not t.is_floating(before.type) and not t.is_floating(after.type):
         with suppress(pa.ArrowInvalid):
@@ -66,7 +74,7 @@ def difference(before: pa.Array, after: pa.Array) -> pa.Array:
 
 def _beyond(before: pa.Array, after: pa.Array, tolerance: Tolerance) -> pa.Array:
     """For each pair of numbers whether they lie farther apart than a tolerance allows."""
-    apart = pc.abs(difference(before, after))
+    apart = pc.abs(_exact_difference(before, after))
     amount = tolerance.amount
     if pa.types.is_decimal(apart.type):
         # In whole numbers, so that what lies just at the border is on its right side.

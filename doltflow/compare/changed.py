@@ -7,29 +7,14 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from doltflow.compare.asked import Asked
 from doltflow.compare.cells import differs, is_numeric
 from doltflow.compare.merging import Side, merging
 from doltflow.compare.schema import Matched, Pair, SchemaChange, matched, schema_changes
-from doltflow.compare.tolerance import Tolerance
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.definition import Definition
 from doltflow.sources.dolt.differing import DIFF_TYPE, Both, named
 from doltflow.sources.dolt.stream import stream_type
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What of a difference is meant.
-
-    Attributes:
-        where: A predicate, checked by the caller, that a row must fulfil in one version at least.
-        columns: Only these columns are compared; all without any.
-        tolerance: What is called equal all the same.
-    """
-
-    where: str | None = None
-    columns: tuple[str, ...] = ()
-    tolerance: Tolerance | None = None
 
 
 @dataclass(frozen=True, slots=True)

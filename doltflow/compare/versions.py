@@ -5,7 +5,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from doltflow.compare.changed import Asked, Comparison
+from doltflow.compare.asked import Asked
+from doltflow.compare.changed import Comparison
 from doltflow.compare.merging import Side
 from doltflow.sources.dolt import Database, Session
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from doltflow.causes import Causes, Kind
-from doltflow.compare.changed import Asked, Comparison
+from doltflow.compare.asked import Asked
+from doltflow.compare.changed import Comparison
 from doltflow.compare.keys import keys_of
 from doltflow.compare.summary import summarise
 from doltflow.compare.versions import Version, comparison

@@ -5,16 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from doltflow.compare.changed import Asked, Comparison
-from doltflow.compare.summary import TableDifference, summarise
+from doltflow.compare.asked import Asked
 from doltflow.compare.tolerance import Tolerance
-from doltflow.compare.versions import comparison
-from doltflow.diff.pairs import chosen, pairs_of
-from doltflow.diff.result import DiffResult, DiffTable
-from doltflow.errors import ColumnNotFoundError, ToleranceError, UsageError, nearest
+from doltflow.diff.result import DiffResult
+from doltflow.errors import UsageError
 from doltflow.sql import check_predicate
 from doltflow.workspace import Workspace, load_settings, open_workspace
-from doltflow.workspace.ends import find_end
+from doltflow.workspace.ends import begin_end, find_end
 
 LIMIT = 10
 Tell = Callable[[str], None]
@@ -72,19 +69,15 @@ def diff(
         check_predicate(where)
     asked = Asked(where, tuple(columns), Tolerance.parse(tolerance) if tolerance is not None else None)
     with open_workspace(load_settings(folder), None, folder) as workspace:
+        for text in (a, b):
+            begin_end(workspace, text)
+        # Arrow, while the servers start.
+        from doltflow.diff.tables import tables_of
+
         ends = find_end(workspace, a), find_end(workspace, b)
-        pairs = chosen(pairs_of(workspace, *ends), tables)
-        compared = [comparison(*pair, asked, lambda version: workspace.session(version.database)) for pair in pairs]
-        _check_columns(compared, asked)
-        found = []
-        for (before, after), of in zip(pairs, compared, strict=True):
-            known = after or before
-            if known is not None:
-                difference = _difference(of, limit, counted=counted) if walked or attribute else None
-                changes = () if of.is_identical else of.schema_changes
-                place = (known.database, known.table, before, after)
-                found.append(DiffTable(*place, of.is_identical, changes, difference))
-        result = DiffResult(ends[0].name, ends[1].name, tuple(found), (), "", asked)
+        walked = walked or attribute
+        found = tables_of(workspace, ends, tables, asked, limit, counted=counted, walked=walked)
+        result = DiffResult(ends[0].name, ends[1].name, found, (), "", asked)
         result = replace(result, summary="identical" if result.identical else "differs")
         if why or attribute:
             result = _explained(workspace, result)
@@ -110,46 +103,3 @@ def _explained(workspace: Workspace, result: DiffResult) -> DiffResult:
 
 diff_runs = diff
 """`diff` by the name under which the package exports it, where it stands beside much else."""
-
-
-# What differs
-
-
-def _check_columns(compared: Sequence[Comparison], asked: Asked) -> None:
-    """Makes sure that there is what is asked for: the columns, and numbers for a tolerance.
-
-    Raises:
-        ColumnNotFoundError, ToleranceError: There is not.
-    """
-    for name in asked.columns:
-        if not any(of.of.place(name) is not None for of in compared):
-            alone = any(name.casefold() in {n.casefold() for n in of.of.names} for of in compared)
-            known = {known for of in compared for known in of.of.names}
-            found = "at one of both ends only" if alone else "in none of the tables compared"
-            raise ColumnNotFoundError(f"The column `{name}` is {found}.", "" if alone else nearest(name, known))
-    if asked.tolerance is None:
-        return
-    for of in compared:
-        for pair in of.compared if asked.columns else ():
-            if not of.is_number(pair):
-                raise ToleranceError(
-                    f"The column `{pair.name}` is {pair.after.type}, and a tolerance is for numbers.",
-                    "Leave the column out of `--columns`.",
-                )
-    if not any(of.is_number(pair) for of in compared if of.key for pair in of.compared):
-        raise ToleranceError(
-            f"The tolerance {asked.tolerance.text} is for numbers, and no column that is compared is one.",
-            "Only columns beside the key count, of tables that have a key.",
-        )
-
-
-def _difference(of: Comparison, limit: int, *, counted: bool) -> TableDifference:
-    try:
-        return summarise(of, limit, is_counted=counted)
-    except ColumnNotFoundError as error:
-        if of.asked.where is None:
-            raise
-        sides = (side for side in (of.after, of.before) if side is not None)
-        name = next((side.definition.name for side in sides), "")
-        message = f"The predicate `{of.asked.where}` cannot be applied to `{name}`. {error.message}"
-        raise ColumnNotFoundError(message, "`--table` says which table is meant.") from error

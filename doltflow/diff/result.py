@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from doltflow.causes import Causes, Kind
-from doltflow.compare.changed import Asked, Changed
-from doltflow.compare.patch import patch
-from doltflow.compare.schema import SchemaChange
-from doltflow.compare.summary import TableDifference
-from doltflow.compare.versions import Version, reopened
+from doltflow.compare.asked import Asked
 from doltflow.errors import AmbiguousDatabaseError, TableNotFoundError, nearest
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Arrow takes a while to import, and a database's server can start meanwhile.
     import pyarrow as pa
+
+    from doltflow.causes import Causes, Kind
+    from doltflow.compare.changed import Changed
+    from doltflow.compare.schema import SchemaChange
+    from doltflow.compare.summary import TableDifference
+    from doltflow.compare.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,11 @@ class DiffTable:
 
     database: str
     table: str
-    before: Version | None
-    after: Version | None
+    before: "Version | None"
+    after: "Version | None"
     is_same: bool
-    schema_changes: tuple[SchemaChange, ...] = ()
-    difference: TableDifference | None = None
+    schema_changes: "tuple[SchemaChange, ...]" = ()
+    difference: "TableDifference | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Explained:
         log: The file that holds all that the flow printed.
     """
 
-    kind: Kind
+    kind: "Kind"
     before: str
     after: str
     run: str
@@ -85,7 +86,7 @@ class DiffResult:
     before: str
     after: str
     tables: tuple[DiffTable, ...]
-    causes: tuple[Causes, ...]
+    causes: "tuple[Causes, ...]"
     summary: str
     asked: Asked = field(default_factory=Asked)
     explained: tuple[Explained, ...] = ()
@@ -135,12 +136,17 @@ class DiffResult:
         Raises:
             TableNotFoundError, AmbiguousDatabaseError: As for `table`.
         """
+        from doltflow.compare.patch import patch
+        from doltflow.compare.versions import reopened
+
         found = self.table(table)
         with reopened(found.before, found.after, Asked()) as of:
             yield from patch(of)
 
-    def changed(self, table: DiffTable) -> Iterator[Changed]:
+    def changed(self, table: DiffTable) -> "Iterator[Changed]":
         """The rows of a table that differ, with the cells in which they do; the databases are opened for it."""
+        from doltflow.compare.versions import reopened
+
         with reopened(table.before, table.after, self.asked) as of:
             yield from of.changed()
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from doltflow.causes import Causes, causes_between, changes_of_tables
+from doltflow.compare.asked import Asked
 from doltflow.compare.versions import Version
 from doltflow.diff.result import DiffResult, DiffTable
 from doltflow.errors import DoltError
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
+from doltflow.sources.dolt.stats import ChangedRows
 from doltflow.workspace import RunRecords, Workspace, read_run
 
 
@@ -36,7 +38,8 @@ def causes_of(workspace: Workspace, result: DiffResult) -> Iterator[Causes]:
             if makers[0] != makers[1]:
                 pairs[makers[0], makers[1]] = None
         elif table.before is not None and table.after is not None and not table.is_same:
-            by_hand.append((table.before, table.after))
+            rows = _rows(table, result.asked)
+            by_hand.append((_as_version(table.before), _as_version(table.after), rows))
     for pair in pairs:
         for name in pair:
             if name not in records:
@@ -45,8 +48,15 @@ def causes_of(workspace: Workspace, result: DiffResult) -> Iterator[Causes]:
                     records[name] = read_run(workspace, pathspec)
         yield causes_between(workspace, records[pair[0]], records[pair[1]])
     if by_hand:
-        versions = [(_as_version(before), _as_version(after)) for before, after in by_hand]
-        yield changes_of_tables(workspace, versions, result.before, result.after)
+        yield changes_of_tables(workspace, by_hand, result.before, result.after)
+
+
+def _rows(table: DiffTable, asked: Asked) -> ChangedRows | None:
+    """By how many rows a table differs, where all of it was compared."""
+    found = table.difference
+    if found is None or asked != Asked():
+        return None
+    return ChangedRows(found.added, found.removed, found.modified)
 
 
 def _as_version(of: Version) -> TableVersion:

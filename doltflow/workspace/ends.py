@@ -1,6 +1,7 @@
 """What a user sets one against the other: a run, a database at a ref, or a branch."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,6 +62,13 @@ class End:
         )
 
 
+def begin_end(workspace: Workspace, text: str) -> None:
+    """Has the databases opened that will be asked for what a user means."""
+    found = next(_splits(workspace, text), None)
+    for database in list(workspace.folders) if found is None else [found[0]]:
+        workspace.begin(database)
+
+
 def find_end(workspace: Workspace, text: str) -> End:
     """What a user means by `Flow/run_id`, `DATABASE@REF` or the name of a branch.
 
@@ -94,17 +102,18 @@ def find_end(workspace: Workspace, text: str) -> End:
 
 def _commit(workspace: Workspace, text: str) -> End | None:
     """`DATABASE@REF`, where the part before an `@` is a database; both may have an `@` of their own."""
-    places = [at for at, character in enumerate(text) if character == "@"]
-    for at in reversed(places):
-        before, ref = text[:at], text[at + 1 :]
-        if not before or not ref:
-            continue
-        try:
-            database = workspace.find_database(before)
-        except DatabaseNotFoundError:
-            continue
+    for database, ref in _splits(workspace, text):
         return End("commit", text, (), ((database, resolve_at(workspace.session(database), ref)),))
     return None
+
+
+def _splits(workspace: Workspace, text: str) -> Iterator[tuple[str, str]]:
+    """Where what stands before an `@` is a database: its name, and what stands behind."""
+    for at in reversed([at for at, character in enumerate(text) if character == "@"]):
+        before, ref = text[:at], text[at + 1 :]
+        if before and ref:
+            with suppress(DatabaseNotFoundError):
+                yield workspace.find_database(before), ref
 
 
 # A branch

@@ -126,7 +126,7 @@ class Workspace:
         """The names of the databases; one that cannot be read is warned of and left out."""
         waiting = sorted(set(self._databases) - set(self._sessions) - set(self._unreadable))
         for name in waiting:
-            self._begin(name)
+            self.begin(name)
         for name in waiting:
             try:
                 self.session(name)
@@ -140,10 +140,11 @@ class Workspace:
     def prepare(self) -> None:
         """Opens the databases and the store, all at once: for who needs them all."""
         for name in set(self._databases) - set(self._unreadable):
-            self._begin(name)
+            self.begin(name)
         _ = self.store
 
-    def _begin(self, name: str) -> None:
+    def begin(self, name: str) -> None:
+        """Has a database opened, for who will ask for it soon."""
         if name not in self._openings:
             self._openings[name] = Opening(self._databases[name])
 
@@ -158,7 +159,7 @@ class Workspace:
                 raise DatabaseNotFoundError(
                     f"There is no database `{name}` in {self.place}.", nearest(name, self._databases) or _WHERE
                 )
-            self._begin(name)
+            self.begin(name)
             self._sessions[name] = self._openings[name].session()
         return self._sessions[name]
 

@@ -1,7 +1,8 @@
 """Results of any length as a stream of Arrow tables, exact, of which only one is held at a time.
 
-As in `fetch`, a result begins on the plain connection and, if it is long, goes on with the bulk reader. The types are
-known before the values: a TIME is a span and a BOOLEAN an integer, whatever the values are.
+As in `fetch`, a result begins on the plain connection and, if it is long, is asked for again from the bulk reader. That
+one does not wait for who takes the rows, and so gets only the first ones of a very long result; the plain connection
+has the others. The types are known before the values: a TIME is a span and a BOOLEAN an integer, whatever the values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,14 @@ import pyarrow as pa
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection, Field, Stream
-from doltflow.sources.dolt.fetch import BULK_ROWS, cast, microseconds, text_batch
+from doltflow.sources.dolt.fetch import cast, microseconds, text_batch
 from doltflow.sources.dolt.types import column_type
 
 BATCH_ROWS = 20_000
+BULK_ROWS = 5_000
+"""From so many rows on it pays to import the bulk reader and to ask again."""
+BULK_MOST = 100_000
+"""So many rows the bulk reader may have read that nobody has taken yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +79,14 @@ def stream(connection: Connection, items: Sequence[Item], rest: str, *, rows: in
         found.abandon()
         revision = connection.revision.partition("/")[2]
     done = 0
-    for table in _bulk(url, bulk, items, rows):
+    for table in _bulk(url, f"{bulk} limit {BULK_MOST}", items, rows):
         if table is None:
             break
         done += table.num_rows
         yield table
     else:
-        return
+        if done < BULK_MOST:
+            return
     connection.use(revision or None)
     with connection.stream(f"{plain} limit {2**62} offset {done}") as found:
         yield from _plain(found, found.fields(), [], items, rows)
