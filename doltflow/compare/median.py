@@ -1,6 +1,7 @@
 """The median of any number of numbers, exact, of which only some are held at a time."""
 
 import math
+import struct
 import tempfile
 from collections.abc import Iterator
 from typing import IO
@@ -8,7 +9,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-HELD = 1_000_000
+HELD = 250_000
 """So many numbers are held in memory; more are kept in a temporary file."""
 
 
@@ -40,7 +41,11 @@ class Median:
         try:
             middle = self.count // 2
             high = self._at(middle)
-            return high if self.count % 2 else (self._at(middle - 1) + high) / 2
+            if self.count % 2:
+                return high
+            low = self._at(middle - 1)
+            # The sum of the greatest numbers is out of range, half of the smallest one too.
+            return (low + high) / 2 if math.isfinite(low + high) else low / 2 + high / 2
         finally:
             if self._file is not None:
                 self._file.close()
@@ -51,15 +56,13 @@ class Median:
         low, high = min(e["min"].as_py() for e in extremes), max(e["max"].as_py() for e in extremes)
         below, inside = 0, self.count
         while inside > HELD and low < high:
-            middle = low / 2 + high / 2
-            if not low <= middle < high:  # Nothing lies between them.
-                middle = low
+            middle = _double((_rank(low) + _rank(high)) // 2)
             upto = sum(self._count(piece, low, middle) for piece in self._all())
             if rank - below < upto:
                 high, inside = middle, upto
             else:
                 below, inside = below + upto, inside - upto
-                low = math.nextafter(middle, math.inf)
+                low = _double(_rank(middle) + 1)
         if low >= high:
             return float(low)
         kept = pa.concat_arrays([pc.filter(piece, _between(piece, low, high)) for piece in self._all()])
@@ -68,7 +71,7 @@ class Median:
     def _all(self) -> Iterator[pa.Array]:
         if self._file is not None:
             self._file.seek(0)
-            while data := self._file.read(8 * HELD // 4):
+            while data := self._file.read(8 * HELD):
                 yield pa.Array.from_buffers(pa.float64(), len(data) // 8, [None, pa.py_buffer(data)])
         yield from (piece for piece in self._pieces if len(piece))
 
@@ -79,3 +82,14 @@ class Median:
 
 def _between(piece: pa.Array, low: float, high: float) -> pa.Array:
     return pc.and_(pc.greater_equal(piece, low), pc.less_equal(piece, high))
+
+
+def _rank(number: float) -> int:
+    """The place of a double among all doubles, 0 for both zeros: between two of them half of their places is found."""
+    bits = int(struct.unpack("<q", struct.pack("<d", abs(number)))[0])
+    return -bits if number < 0 else bits
+
+
+def _double(rank: int) -> float:
+    number = float(struct.unpack("<d", struct.pack("<q", abs(rank)))[0])
+    return -number if rank < 0 else number

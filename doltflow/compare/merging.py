@@ -44,12 +44,15 @@ class _By:
     places: tuple[int, ...]
     as_text: tuple[bool, ...]
 
-    def sql(self, columns: Sequence[Column]) -> list[str]:
-        """The expressions to order by."""
+    def sql(self, columns: Sequence[Column]) -> list[tuple[str, bool]]:
+        """The expressions to order by, each with whether it is a text."""
         # A collation takes for equal what is not; the text of any value stands in one order everywhere.
         as_text = "cast({} as char) collate utf8mb4_0900_bin"
         names = [quote(columns[place].name) for place in self.places]
-        return [as_text.format(name) if is_text else name for name, is_text in zip(names, self.as_text, strict=True)]
+        return [
+            (as_text.format(name) if is_text else name, is_text)
+            for name, is_text in zip(names, self.as_text, strict=True)
+        ]
 
     def columns(self, table: pa.Table) -> list[pa.ChunkedArray]:
         """The values to match by."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from doltflow.compare.alterations import alterations, needs_empty
 from doltflow.compare.changed import Comparison
-from doltflow.compare.literals import literals
+from doltflow.compare.literals import NEGATIVE_ZERO, literals
 from doltflow.compare.merging import Side
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt.column import Column
@@ -42,21 +43,35 @@ def patch(of: Comparison) -> Iterator[str]:
         yield f"DROP TABLE {quote(before.definition.name)};"
         yield from _made_anew(after)
     else:
-        if of.is_in_one_database:
-            yield from _schema(of, before, after)
-        if _is_told_by_rows(of):
-            yield from _rows(of, after)
-        else:
-            yield f"DELETE FROM {quote(after.definition.name)};"
-            yield from _inserted(after)
+        yield from _altered(of, before, after)
     yield from _counter(before.definition, after.definition)
     yield "SET FOREIGN_KEY_CHECKS = 1;"
+
+
+def _altered(of: Comparison, before: Side, after: Side) -> Iterator[str]:
+    """Changes of the declaration around those of the rows; where rows could be in its way, all rows anew."""
+    by_rows = _is_told_by_rows(of)
+    table = quote(after.definition.name)
+    if not by_rows:
+        yield f"DELETE FROM {table};"
+    hints = (
+        after.session.schema_statements(after.definition.name, before.commit, after.commit)
+        if of.is_in_one_database
+        else ()
+    )
+    statements = alterations(before.definition, after.definition, of.of, hints)
+    yield from statements.before
+    yield from _rows(of, before, after) if by_rows else _inserted(after)
+    yield from statements.after
 
 
 def _is_told_by_rows(of: Comparison) -> bool:
     """Whether rows can be changed one by one: by their key, or by all that is in them."""
     columns = [of.of.pairs[place].after for place in of.of.key] or [pair.after for pair in of.of.pairs]
-    return of.of.is_same_key and all(column.base in _EQUALS and not column.folds for column in columns)
+    is_found = all(column.base in _EQUALS and not column.folds for column in columns)
+    # In two databases a walk tells of no more than what both have, which is all where the declarations are the same.
+    is_told = of.is_walked or (not of.is_in_one_database and of.of.is_same_key)
+    return is_told and is_found and not needs_empty(of.of)
 
 
 def _made_anew(side: Side) -> Iterator[str]:
@@ -64,56 +79,11 @@ def _made_anew(side: Side) -> Iterator[str]:
     yield from _inserted(side)
 
 
-# The declaration
-
-
-def _schema(of: Comparison, before: Side, after: Side) -> Iterator[str]:
-    """Dolt's statements, and what they leave out: defaults, the order of columns, checks."""
-    name, table = after.definition.name, quote(after.definition.name)
-    statements = after.session.schema_statements(name, before.commit, after.commit)
-    yield from (statement.rstrip(";") + ";" for statement in statements)
-    told = "\n".join(statements)
-    lines = after.definition.lines
-    earlier = before.definition.lines
-    for pair in of.of.pairs:
-        own = earlier[pair.before.name].removeprefix(quote(pair.before.name))
-        is_told = re.search(rf"MODIFY COLUMN {re.escape(quote(pair.name))} ", told, re.IGNORECASE)
-        if own != lines[pair.name].removeprefix(quote(pair.name)) and not is_told:
-            yield f"ALTER TABLE {table} MODIFY COLUMN {lines[pair.name]};"
-    yield from _checks(before.definition, after.definition, table, told)
-    names = {pair.before.name: pair.name for pair in of.of.pairs}
-    order = [names[column.name] for column in before.definition.columns if column.name in names]
-    order += [column.name for column in of.of.after_only]
-    for place, column in enumerate(after.definition.columns):
-        if order[place] != column.name:
-            order.remove(column.name)
-            order.insert(place, column.name)
-            where = f"AFTER {quote(order[place - 1])}" if place else "FIRST"
-            yield f"ALTER TABLE {table} MODIFY COLUMN {lines[column.name]} {where};"
-
-
-def _checks(before: Definition, after: Definition, table: str, told: str) -> Iterator[str]:
-    """What Dolt's own statements say nothing of."""
-    old, new = _constraints(before), _constraints(after)
-    for name, line in old.items():
-        if new.get(name) != line and not re.search(rf"DROP (CONSTRAINT|CHECK) {re.escape(name)}", told, re.IGNORECASE):
-            yield f"ALTER TABLE {table} DROP CONSTRAINT {name};"
-    for name, line in new.items():
-        if old.get(name) != line and f"CONSTRAINT {name}" not in told:
-            yield f"ALTER TABLE {table} ADD {line};"
-
-
-def _constraints(of: Definition) -> dict[str, str]:
-    """The lines of checks, by their quoted names."""
-    found = re.finditer(r"^  (CONSTRAINT (`(?:[^`]|``)+`) CHECK .*?),?$", of.create, re.MULTILINE)
-    return {match[2]: match[1] for match in found}
-
-
 def _counter(before: Definition, after: Definition) -> Iterator[str]:
     """The next value of AUTO_INCREMENT, which is part of a table's content."""
     old, new = (_NEXT.search(of.create.rpartition("\n")[2]) for of in (before, after))
-    if new is not None and (old is None or old[1] != new[1]):
-        yield f"ALTER TABLE {quote(after.name)} AUTO_INCREMENT = {new[1]};"
+    if new is not None or old is not None:
+        yield f"ALTER TABLE {quote(after.name)} AUTO_INCREMENT = {new[1] if new is not None else 1};"
 
 
 # The rows
@@ -141,9 +111,11 @@ def _insert(table: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]
         yield f"INSERT INTO {quote(table)} ({names}) VALUES {listed};"
 
 
-def _rows(of: Comparison, after: Side) -> Iterator[str]:
+def _rows(of: Comparison, before: Side, after: Side) -> Iterator[str]:
     """The rows that differ: where a value may stand only once, all that go before all that come."""
-    if any(column.unique for column in after.definition.columns):
+    columns = (*before.definition.columns, *after.definition.columns)
+    # An UPDATE takes for done what a collation takes for equal.
+    if any(column.unique or column.folds for column in columns):
         for rows in _differing(of):
             yield from _removed(of, after, rows, ("removed", "modified"))
         for rows in _differing(of):
@@ -205,12 +177,14 @@ def _updated(of: Comparison, after: Side, rows: pa.Table) -> Iterator[str]:
             continue
         pair = next((pair for pair in of.of.pairs if pair.name == column.name), None)
         new = _values(taken, f"to_{column.name}", column)
-        # What a change of its type made of a value is not known here, nor what a new column has by default.
-        is_sure = pair is not None and pair.before.type == pair.after.type
-        old = _values(taken, f"from_{pair.before.name}", pair.before) if pair is not None and is_sure else None
+        old = _values(taken, f"from_{pair.before.name}", pair.before) if pair is not None else ["NULL"] * len(new)
         sets.append((quote(column.name), old, new))
     table = quote(after.definition.name)
     for row, found in enumerate(_conditions(of, taken)):
-        changed = [f"{name} = {new[row]}" for name, old, new in sets if old is None or old[row] != new[row]]
+        changed = [f"{name} = {new[row]}" for name, old, new in sets if old[row] != new[row]]
+        # An UPDATE takes a zero for what it is, whatever its sign.
+        zeros = [name for name, old, new in sets if {old[row], new[row]} == {NEGATIVE_ZERO, "0e0"}]
+        if zeros:
+            yield f"UPDATE {table} SET {', '.join(f'{name} = 1e0' for name in zeros)} WHERE {found};"
         if changed:
             yield f"UPDATE {table} SET {', '.join(changed)} WHERE {found};"

@@ -17,6 +17,8 @@ from doltflow.model.row import Change, Row
 from doltflow.sources.dolt.differing import DIFF_TYPE
 from doltflow.sources.dolt.rowkeys import time_text
 
+_SMALL = 2.0**-64
+
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
@@ -205,6 +207,7 @@ class _Column:
         self._changed = 0
         self._median = Median()
         self._sums: list[float] = []
+        self._small_sums: list[float] = []
         self._largest: Largest | None = None
 
     def add(self, changed: Changed) -> None:
@@ -227,6 +230,7 @@ class _Column:
             doubles = floats(by)
             self._median.add(doubles)
             self._sums.append(pc.sum(doubles).as_py())
+            self._small_sums.append(pc.sum(pc.multiply(doubles, _SMALL)).as_py())
             self._compare(changed, by, (places.take(valid), before.take(valid), after.take(valid)))
 
     def _compare(self, changed: Changed, by: pa.Array, values: Sequence[pa.Array]) -> None:
@@ -247,5 +251,17 @@ class _Column:
         if not self._is_numeric:
             return ColumnDifference(self._pair.name, False, self._changed)
         count = self._median.count
-        mean = math.fsum(self._sums) / count if count else None
+        mean = self._mean(count) if count else None
         return ColumnDifference(self._pair.name, True, self._changed, count, mean, self._median.value(), self._largest)
+
+    def _mean(self, count: int) -> float:
+        """The mean; of the greatest numbers, whose sum is out of range, by way of smaller ones."""
+        total = _total(self._sums)
+        return total / count if math.isfinite(total) else _total(self._small_sums) / count / _SMALL
+
+
+def _total(numbers: Sequence[float]) -> float:
+    try:
+        return math.fsum(numbers)
+    except (OverflowError, ValueError):  # The sum is out of range, or that of both infinities.
+        return math.nan

@@ -44,6 +44,7 @@ class Figure:
         met: Whether it was reached.
         seconds, raw_seconds: Medians.
         peak_mb: Peak resident memory of our process, in MiB.
+        raw_peak_mb: That of what it was compared with, where that was measured.
     """
 
     name: str
@@ -53,15 +54,35 @@ class Figure:
     seconds: float
     raw_seconds: float
     peak_mb: float
+    raw_peak_mb: float | None = None
 
 
-def figure(name: str, goal: float, ours: list[float], raw: list[float], peak_mb: float) -> Figure:
-    """The figure of paired times."""
-    ratio = statistics.median(a / b for a, b in zip(ours, raw, strict=True))
+def figure(
+    name: str,
+    goal: float,
+    ours: list[float],
+    raw: list[float],
+    peak_mb: float,
+    raw_peak_mb: float | None = None,
+    ratios: list[float] | None = None,
+) -> Figure:
+    """The figure of paired times; also of what `ratios` gives for each pair instead of the one time over the other."""
+    ratio = statistics.median(ratios or [a / b for a, b in zip(ours, raw, strict=True)])
     seconds, raw_seconds = statistics.median(ours), statistics.median(raw)
     return Figure(
-        name, round(ratio, 2), goal, ratio <= goal, round(seconds, 3), round(raw_seconds, 3), round(peak_mb, 1)
+        name,
+        round(ratio, _digits(goal)),
+        goal,
+        ratio <= goal,
+        round(seconds, 3),
+        round(raw_seconds, 3),
+        round(peak_mb, 1),
+        round(raw_peak_mb, 1) if raw_peak_mb is not None else None,
     )
+
+
+def _digits(goal: float) -> int:
+    return 2 if goal >= 1 else 3
 
 
 def run(arguments: list[str], folder: Path, output: Path | None = None) -> float:
@@ -81,6 +102,25 @@ def peak_of(arguments: list[str], folder: Path) -> float:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_maxrss / 1024  # Linux counts in kibibytes.
+
+
+def own_peak_of(arguments: list[str], folder: Path) -> tuple[float, float]:
+    """The peak resident memory of a program's own process, in MiB, and its seconds.
+
+    What `wait4` tells is also about the processes that it waited for, such as Dolt's server.
+    """
+    began, peak = time.perf_counter(), 0
+    process = subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        _, _, found = status.read_text().partition("VmHWM:")
+        peak = int(found.split()[0]) if found else peak  # It is gone when the process has ended.
+        time.sleep(0.005)
+    seconds = time.perf_counter() - began
+    _, errors = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)}: {errors.decode(errors='replace')}")
+    return peak / 1024, seconds
 
 
 def flow(folder: Path, scenario: str, **parameters: object) -> dict[str, list[float]]:
@@ -263,14 +303,63 @@ def rerun_figures(folder: Path) -> list[Figure]:
     return figures
 
 
+def diff_figures(folder: Path) -> list[Figure]:
+    """The answer of `diff` against Dolt's own walk and against a comparison in pandas; its memory on many rows."""
+    import diffs
+
+    changes = diffs.Diffs(folder / "changes")
+    figures = []
+    for rows, rounds, peer_rounds in ((10, 12, 4), (1_000, 12, 4), (100_000, 8, 0)):
+        print(f"  {rows:,} rows …", file=sys.stderr)
+        changes.check(rows)
+        ours, raw = [], []
+        for number in range(rounds):
+            pair = (
+                run(changes.ours(rows), changes.folder),
+                run(changes.raw(rows), changes.database, folder / "raw.csv"),
+            )
+            if number:
+                ours.append(pair[0])
+                raw.append(pair[1])
+        peak, _ = own_peak_of(changes.ours(rows), changes.folder)
+        name = f"`doltflow diff` of {rows:,} changed rows of {diffs.ROWS:,}"
+        figures.append(figure(f"{name} / `dolt sql` of `dolt_diff`", 1.5, ours, raw, peak))
+        above = [(a - b) / 0.6 for a, b in zip(ours, raw, strict=True)]
+        figures.append(figure(f"{name}, seconds above that / 0.6", 1.0, ours, raw, peak, ratios=above))
+        if not peer_rounds:
+            continue
+        changes.check_peer(rows)
+        ours, raw = [], []
+        for _ in range(peer_rounds):
+            ours.append(run(changes.ours(rows), changes.folder))
+            raw.append(run(changes.peer(rows), changes.database))
+        raw_peak, _ = own_peak_of(changes.peer(rows), changes.database)
+        figures.append(
+            figure(f"{name} / both versions compared by datacompy in pandas", 0.1, ours, raw, peak, raw_peak)
+        )
+
+    for output in ("text", "jsonl"):
+        print(f"  memory of {output} …", file=sys.stderr)
+        (peak, seconds), (raw_peak, raw_seconds) = (
+            own_peak_of(changes.ours(rows, "--output", output), changes.folder) for rows in (diffs.ROWS, 100_000)
+        )
+        name = f"memory of `doltflow diff --output {output}`: {diffs.ROWS:,} changed rows / 100,000"
+        figures.append(figure(name, 1.25, [seconds], [raw_seconds], peak, raw_peak, [peak / raw_peak]))
+    return figures
+
+
 def table(figures: list[Figure]) -> str:
     """The figures as a Markdown table."""
-    lines = ["| | ratio | goal | | seconds | raw | peak MiB |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| | ratio | goal | | seconds | raw | peak MiB | raw peak |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for item in figures:
         verdict = "met" if item.met else "**missed**"
+        raw_peak = f"{item.raw_peak_mb:,.0f}" if item.raw_peak_mb is not None else ""
         lines.append(
-            f"| {item.name} | {item.ratio:.2f} | ≤ {item.goal:g} | {verdict} | {item.seconds:.3f} | "
-            f"{item.raw_seconds:.3f} | {item.peak_mb:,.0f} |"
+            f"| {item.name} | {item.ratio:.{_digits(item.goal)}f} | ≤ {item.goal:g} | {verdict} | {item.seconds:.3f} | "
+            f"{item.raw_seconds:.3f} | {item.peak_mb:,.0f} | {raw_peak} |"
         )
     return "\n".join(lines)
 
@@ -295,6 +384,7 @@ def main() -> None:
         "bulk": bulk_figures,
         "history": history_figures,
         "reruns": rerun_figures,
+        "diff": diff_figures,
     }
     wanted = [name for name in sys.argv[1:] if name in scenarios] or list(scenarios)
     figures: list[Figure] = []
@@ -303,6 +393,8 @@ def main() -> None:
         home.mkdir()
         os.environ |= {"HOME": str(home), "DOLT_ROOT_PATH": str(home), "METAFLOW_USER": "bench"}
         os.environ |= {"METAFLOW_DEFAULT_DATASTORE": "local", "METAFLOW_DEFAULT_METADATA": "local"}
+        # Who installed doltflow has its bytecode; without it each process compiles its modules anew: 0.1 s.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         for name in wanted:
             folder = Path(temporary) / name
             folder.mkdir()

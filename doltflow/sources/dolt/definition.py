@@ -15,6 +15,18 @@ _STATEMENTS = 1_000
 _COLLATION = re.compile(r"(?: CHARACTER SET \w+)?(?: COLLATE (\w+))?$")
 _TABLE_COLLATION = re.compile(r"\) .*COLLATE=(\w+)[^\n]*\Z")
 
+_INDEX = re.compile(r"^  (?:(\w+) )?KEY (?:`(?:[^`]|``)+` )?\(((?:`(?:[^`]|``)+`|\(\d+\)|[^)`])+)\)", re.MULTILINE)
+_QUOTED = re.compile(r"`((?:[^`]|``)+)`")
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """A column's part in an index: the word before KEY, if any, and its place from 0."""
+
+    kind: str | None
+    place: int
+    column: str
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:
@@ -89,7 +101,7 @@ def existing_columns(connection: Connection, table: str) -> list[Column] | None:
     create = _created(connection, table)
     if create.upper().startswith("CREATE VIEW"):
         raise SchemaMismatchError(f"`{table}` is a view, and only tables can be written.", "Give another name.")
-    indexes = connection.rows(f"show index from {quote(table)}")
+    indexes = _indexes(create)
     return [_column(row, create, indexes) for row in rows]
 
 
@@ -97,9 +109,19 @@ def _created(connection: Connection, table: str) -> str:
     return str(connection.rows(f"show create table {quote(table)}")[0][1])
 
 
-def _column(row: Sequence[Any], create: str, indexes: Sequence[Sequence[Any]]) -> Column:
+def _indexes(create: str) -> list[_Index]:
+    """The parts of a table's indexes, as it declares them: SHOW INDEX has none where a generated column is virtual."""
+    found = []
+    for match in _INDEX.finditer(create):
+        kind, listed = match.groups()
+        names = [name.replace("``", "`") for name in _QUOTED.findall(listed)]
+        found += [_Index(kind, place, name) for place, name in enumerate(names)]
+    return found
+
+
+def _column(row: Sequence[Any], create: str, indexes: Sequence[_Index]) -> Column:
     name, full, nullable, _, default, extra = row
-    mine = [(str(index[2]), not index[1], int(index[3])) for index in indexes if str(index[4]) == name]
+    mine = [index for index in indexes if index.column == name]
     kind = _COLLATION.sub("", full)
     own = _COLLATION.search(full)
     of_table = _TABLE_COLLATION.search(create)
@@ -109,10 +131,10 @@ def _column(row: Sequence[Any], create: str, indexes: Sequence[Sequence[Any]]) -
         name,
         kind,
         nullable == "YES",
-        next((place - 1 for index, _, place in mine if index == "PRIMARY"), None),
+        next((index.place for index in mine if index.kind == "PRIMARY"), None),
         default is not None or bool(extra) or " GENERATED ALWAYS " in rest,
         rest,
         indexed=bool(mine),
-        unique=any(is_unique and index != "PRIMARY" for index, is_unique, _ in mine),
+        unique=any(index.kind == "UNIQUE" for index in mine),
         collation=(own[1] if own else None) or (of_table[1] if of_table else None),
     )

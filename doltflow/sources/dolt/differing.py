@@ -61,7 +61,7 @@ def differing(
 ) -> Iterator[pa.Table]:
     """The rows of a table that differ between two commits, in the order of the key, as Dolt's `dolt_diff` has them.
 
-    The key must be the same at both, by its columns' names and types too: else Dolt's answer is wrong.
+    The key must be the same at both, by its columns' order and types too: else Dolt's answer is wrong.
 
     Args:
         connection: Where to ask.
@@ -101,15 +101,18 @@ def differing(
         [f"to_{own}" for _, own in where.after if own is not None]
         + [f"from_{own}" for _, own in where.before if own is not None]
     )
+    # Of a NULL that is a constant Dolt's planner loses the place.
+    nothing = quote(f"{_MINE}null")
     aliases = {own: quote(f"{_MINE}{own}") for own in ends_known}
-    known = ", ".join(aliases.values())
-    outer = ", ".join([*(item.expression for item in items), known])
-    inner = f"select {', '.join(numbered)}, {', '.join(f'{quote(own)} as {a}' for own, a in aliases.items())} {source}"
-    first = f"select {outer}, {_named('to_', where.after, aliases)} from ({inner}) as {name}"
+    kept = [f"{quote(own)} as {alias}" for own, alias in aliases.items()]
+    kept.append(f"nullif({quote(DIFF_TYPE)}, {quote(DIFF_TYPE)}) as {nothing}")
+    outer = ", ".join([*(item.expression for item in items), *aliases.values(), nothing])
+    inner = f"select {', '.join([*numbered, *kept])} {source}"
+    first = f"select {outer}, {_named('to_', where.after, aliases, nothing)} from ({inner}) as {name}"
     # A row that is not there is no row whose columns are all NULL.
     kind = items[0].expression
     second = f"select {outer}, ({where.text}) is true and {kind} <> 'removed' as {flag} from ({first}) as {name}"
-    third = f"select {outer}, {flag}, {_named('from_', where.before, aliases)} from ({second}) as {name}"
+    third = f"select {outer}, {flag}, {_named('from_', where.before, aliases, nothing)} from ({second}) as {name}"
     rest = f"from ({third}) as {name} where {flag} or (({where.text}) and {kind} <> 'added')"
     yield from stream(connection, items, rest, rows=rows)
 
@@ -137,9 +140,9 @@ def named(columns: Sequence[Both]) -> list[tuple[str, Column]]:
     return found
 
 
-def _named(prefix: str, names: Sequence[tuple[str, str | None]], aliases: Mapping[str, str] | None = None) -> str:
-    meant = ["NULL" if own is None else (aliases or {}).get(prefix + own, quote(prefix + own)) for _, own in names]
-    return ", ".join(f"{own} as {quote(name)}" for own, (name, _) in zip(meant, names, strict=True))
+def _named(prefix: str, names: Sequence[tuple[str, str | None]], aliases: Mapping[str, str], nothing: str) -> str:
+    meant = ((name, nothing if own is None else aliases[prefix + own]) for name, own in names)
+    return ", ".join(f"{own} as {quote(name)}" for name, own in meant)
 
 
 def ordered(
@@ -147,7 +150,7 @@ def ordered(
     table: str,
     at: str,
     columns: Sequence[Column],
-    order: Sequence[str],
+    order: Sequence[tuple[str, bool]],
     where: str | None = None,
     others: Sequence[tuple[str, str | None]] = (),
     *,
@@ -160,7 +163,8 @@ def ordered(
         table: The table, as the database spells it.
         at: Full hash of the commit.
         columns: What to take.
-        order: SQL expressions to order the rows by; they are given as texts `order_0` and so on.
+        order: SQL expressions to order the rows by, each with whether it is a text, which is given too, as `order_0`
+            and so on.
         where: A predicate, checked by the caller: whether a row fulfils it is given as `matches`.
         others: Names that the predicate may use and the table does not have, each with the column that it means; None
             where there is none, which is as if it were NULL.
@@ -168,11 +172,13 @@ def ordered(
     """
     connection.use(at)
     items = [Item(quote(column.name), f"value_{number}", column) for number, column in enumerate(columns)]
-    items += [Item(text, f"order_{number}", DIFF_COLUMN) for number, text in enumerate(order) if " " in text]
+    items += [Item(sql, f"order_{number}", DIFF_COLUMN) for number, (sql, is_text) in enumerate(order) if is_text]
     if where is not None:
         items.append(Item(f"({where}) is true", MATCHES, _FLAG))
-    by = f" order by {', '.join(order)}" if order else ""
+    by = f" order by {', '.join(sql for sql, _ in order)}" if order else ""
     source = quote(table)
     if where is not None and others:
-        source = f"(select *, {_named('', others)} from {source}) as {source}"
-    yield from stream(connection, items, f"from {source}{by}", rows=rows)
+        named_too = ", ".join(f"{'NULL' if own is None else quote(own)} as {quote(name)}" for name, own in others)
+        source = f"(select *, {named_too} from {source}) as {source}"
+    is_sorted = any(is_text for _, is_text in order)
+    yield from stream(connection, items, f"from {source}{by}", once=is_sorted, rows=rows)

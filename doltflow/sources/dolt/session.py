@@ -360,7 +360,7 @@ class Session:
         table: str,
         at: str,
         columns: Sequence[Column],
-        order: Sequence[str],
+        order: Sequence[tuple[str, bool]],
         where: str | None = None,
         others: Sequence[tuple[str, str | None]] = (),
     ) -> "Iterator[pa.Table]":

@@ -32,7 +32,7 @@ class Item:
         expression: SQL.
         name: What it is called in the result.
         column: A column of a table that it has the type of.
-        is_outer: Whether there may be NULLs where the column allows none, as for a row that is not there.
+        is_outer: Whether it is of `dolt_diff`.
     """
 
     expression: str
@@ -44,12 +44,14 @@ class Item:
         """The item of a SELECT's list: what the reader cannot read as it is goes as text."""
         is_text = self.column.base == "bit" or (bulk and self.column.base == "decimal")
         text = f"cast({self.expression} as char)" if is_text else self.expression
-        # The bulk reader takes Dolt at its word that there is no NULL in such a column.
-        text = f"nullif({text}, NULL)" if bulk and self.is_outer and not self.column.nullable else text
+        # Dolt says of all columns of `dolt_diff` that they hold no NULL, and the bulk reader takes it at its word.
+        text = f"nullif({text}, NULL)" if bulk and self.is_outer else text
         return f"{text} as {quote(self.name)}"
 
 
-def stream(connection: Connection, items: Sequence[Item], rest: str, *, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
+def stream(
+    connection: Connection, items: Sequence[Item], rest: str, *, once: bool = False, rows: int = BATCH_ROWS
+) -> Iterator[pa.Table]:
     """The result of a query at the connection's revision, piece by piece.
 
     The connection may be used for something else meanwhile, as this one is read on one of its own.
@@ -58,6 +60,7 @@ def stream(connection: Connection, items: Sequence[Item], rest: str, *, rows: in
         connection: At the revision that is to be read when the first piece is asked for.
         items: What to select.
         rest: The query from FROM on.
+        once: Whether the query is dear, and is to be asked but once.
         rows: About how many rows a piece has.
 
     Returns:
@@ -68,7 +71,7 @@ def stream(connection: Connection, items: Sequence[Item], rest: str, *, rows: in
     """
     plain, bulk = (f"select {', '.join(item.sql(bulk=is_bulk) for item in items)} {rest}" for is_bulk in (False, True))
     # Dolt cannot turn a TIME into text.
-    is_bulk = all(item.column.base != "time" for item in items)
+    is_bulk = not once and all(item.column.base != "time" for item in items)
     url = connection.url()
     with connection.stream(plain) as found:
         fields = found.fields()
@@ -79,7 +82,7 @@ def stream(connection: Connection, items: Sequence[Item], rest: str, *, rows: in
         found.abandon()
         revision = connection.revision.partition("/")[2]
     done = 0
-    for table in _bulk(url, f"{bulk} limit {BULK_MOST}", items, rows):
+    for table in _bulk(url, f"select * from ({bulk}) as t limit {BULK_MOST}", items, rows):
         if table is None:
             break
         done += table.num_rows
@@ -88,7 +91,8 @@ def stream(connection: Connection, items: Sequence[Item], rest: str, *, rows: in
         if done < BULK_MOST:
             return
     connection.use(revision or None)
-    with connection.stream(f"{plain} limit {2**62} offset {done}") as found:
+    # Around the query: with an order in it, Dolt would reserve memory for as many rows as the limit says.
+    with connection.stream(f"select * from ({plain}) as t limit {2**62} offset {done}") as found:
         yield from _plain(found, found.fields(), [], items, rows)
 
 
