@@ -36,6 +36,7 @@ class Recorded:
 
     world: World
     runs: dict[str, str]
+    results: str
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         runs["again"] = run_with(here, ())
         runs["code"] = run_with(here, (MORE,))
         runs["parameter"] = run_with(here, (), "--the-factor", "3")
-        yield Recorded(here, runs)
+        yield Recorded(here, runs, head(here.folder / "results"))
 
 
 def run_with(here: World, changes: tuple[tuple[str, str], ...], *arguments: str) -> str:
@@ -206,6 +207,7 @@ def test_what_other_data_changed_and_why(here: Recorded, capsys: pytest.CaptureF
         ],
         "same": [{"runs": [first, second], "kind": kind} for kind in ("code", "parameter", "environment")],
         "unknown": [],
+        "unexplained": [],
         "asked": {"where": None, "columns": [], "tolerance": None},
         "explained": [],
     }
@@ -321,6 +323,11 @@ def test_each_cause_by_itself(here: Recorded, capsys: pytest.CaptureFixture[str]
         ("code", "scaled"): (3, 1, 2),
         ("code", "total"): (1, 0, 1),
     }
+    # 11 and 20 times 2 and 100 more: that takes both.
+    assert data["unexplained"] == [
+        {"database": "results", "table": "scaled", "rows": 2},
+        {"database": "results", "table": "total", "rows": 1},
+    ]
     assert all(one["unhonoured"] == [] and Path(one["log"]).is_file() for one in data["explained"])
     assert {name: footprint(here.world.folder / name) for name in ("numbers", "results")} == before
 
@@ -329,15 +336,40 @@ def test_all_is_explained(here: Recorded, capsys: pytest.CaptureFixture[str]) ->
     text = printed(capsys, here.runs["first"], here.runs["data"], "--attribute", "--table", "scaled")
     first, second = here.runs["first"], here.runs["data"]
     told = text.partition("\nExplained\n")[2].splitlines()
-    assert told[0] == "  The data alone explains 2 of 2 rows (100.0%) of results/scaled"
-    assert told[1].startswith(f"    {first} again, with that of {second}: AttributedFlow/")
-    assert told[2:] == []
+    assert told[0].startswith(f"  {first} again, with the data of {second}: AttributedFlow/")
+    assert told[1:] == ["    results/scaled: the data alone explains 2 of 2 rows (100.0%)"]
 
 
 def test_what_no_two_runs_made_is_not_run_again(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     code, name, message, _ = refused(capsys, "numbers@main~1", "numbers@main", "--attribute")
     assert (code, name) == (3, "not-replayable")
     assert message == "No table that differs was made by two runs, so that there is nothing to run again."
+
+
+def test_a_flow_that_is_not_deterministic(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = (("* self.factor + 1", "* self.factor + __import__('time').time_ns() % 10**6"),)
+    one, other = (run_with(here.world, chance) for _ in range(2))
+    text = printed(capsys, one, other, "--table", "scaled", "--attribute", "--limit", "0")
+    assert "not deterministic: data, code, parameters and environment are the same" in text.splitlines()
+    told = text.partition("\nExplained\n")[2].splitlines()
+    assert told[0].startswith(f"  {one} again, as it was: AttributedFlow/")
+    assert told[1:] == ["    results/scaled: 3 rows other than before, so that the flow is not deterministic"]
+
+
+def test_a_run_that_failed(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    made = "        with self.results() as dolt:\n            made"
+    fails = ((made, f"        assert False\n{made}"),)
+    good = run_with(here.world, ())
+    text = (FLOWS / "attributed_flow.py").read_text()
+    for before, after in fails:
+        assert before in text
+        text = text.replace(before, after)
+    script = here.world.folder / "attributed_flow.py"
+    script.write_text(text)
+    bad = here.world.run(str(script), check=False).pathspec
+    data = asked(capsys, good, bad)
+    assert data["summary"] == f"differs because only {good} wrote `total`, and not {bad}, which failed"
+    assert {table["table"]: table["identical"] for table in data["tables"]} == {"scaled": True, "total": False}
 
 
 # Commits and branches
@@ -355,7 +387,7 @@ def test_two_commits_of_a_database(here: Recorded, capsys: pytest.CaptureFixture
 
 
 def test_a_run_and_a_commit(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
-    data = asked(capsys, here.runs["first"], "results@main")
+    data = asked(capsys, here.runs["first"], f"results@{here.results}")
     assert counts(data) == {"results/scaled": (1, 0, 2), "results/total": (0, 0, 1)}
     assert {cause["kind"] for cause in data["causes"]} == {"data", "parameter"}
     assert {tuple(cause["runs"]) for cause in data["causes"]} == {(here.runs["first"], here.runs["parameter"])}
@@ -403,6 +435,29 @@ def test_the_demos_two_months(demo_folder: Path, capsys: pytest.CaptureFixture[s
     assert table["more"] == sum(counts(data)["hospital-price-transparency/prices"]) - 10
 
 
+def test_branches_that_somebody_made(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = here.world.folder / "numbers"
+    dolt(numbers, "branch", "before", "main~1")
+    try:
+        assert counts(asked(capsys, "before", "main")) == {"numbers/a": (1, 0, 1)}
+        assert counts(asked(capsys, "before", "numbers@main")) == {"numbers/a": (1, 0, 1)}
+    finally:
+        dolt(numbers, "branch", "-D", "before")
+    code, name, message, hint = refused(capsys, "numbers", "numbers@main")
+    assert (code, name, message) == (3, "ref-not-found", "`numbers` names a database and no commit of it.")
+    assert hint == "`numbers@HEAD` means the head of its default branch."
+
+
+def test_a_table_that_came(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_database(Path("db"), "create table t (id int primary key)", "insert into t values (1)")
+    dolt(folder, "sql", "-q", "create table u (id int primary key); insert into u values (1); "
+         "call dolt_commit('-Am', 'Another')")  # fmt: skip
+    data = asked(capsys, "db@main~1", "db@main")
+    assert data["summary"] == "differs because `u` is only in `db@main`"
+    assert [(table["table"], table["added"]) for table in data["tables"]] == [("t", 0), ("u", 1)]
+    assert [change["change"] for change in data["tables"][1]["schema_changes"]] == ["table-added"]
+
+
 # Databases
 
 
@@ -431,12 +486,20 @@ def test_clones_and_other_databases(clones: Path, capsys: pytest.CaptureFixture[
     assert asked(capsys, "one@main", "two@main~1", "--exit-code")["identical"] is True
 
 
+def test_databases_without_a_common_history(clones: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = asked(capsys, "one@main", "other@main")
+    assert data["summary"] == "differs because `t` gained 1 row and lost 1 row"
+    assert [(u["kind"], u["why"]) for u in data["unknown"]] == [
+        ("data", "`one` and `other` share no history: who changed what cannot be told.")
+    ]
+
+
 def test_databases_without_a_common_table(clones: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_database(Path("strange"), "create table s (id int primary key)")
     code, name, message, _ = refused(capsys, "one@main", "strange@main")
     assert (code, name) == (3, "nothing-in-common")
     assert message == (
-        "one@main and strange@main have no table in common: one@main has none of them, strange@main has none of them."
+        "one@main and strange@main have no table in common: one@main is of `one`, strange@main is of `strange`."
     )
 
 
@@ -451,11 +514,12 @@ def test_a_table_that_one_run_did_not_write(here: Recorded, capsys: pytest.Captu
     total = tables["total"]
     assert (total["before"]["run"], total["after"]) == (here.runs["again"], None)
     assert (total["added"], total["removed"], total["modified"]) == (0, 1, 0)
-    assert [change["change"] for change in total["schema_changes"]] == ["table-removed"]
+    assert (total["schema_changes"], data["identical"]) == ([], False)
+    assert data["summary"] == f"differs because only {here.runs['again']} wrote `total`, and not {new}"
     assert total["sample"] == [
         {"change": "removed", "key": {"id": 1}, "before": {"v": 125}, "after": None, "columns": []}
     ]
-    assert "results/total: only the first has it, 1 row removed" in printed(capsys, here.runs["again"], new)
+    assert "results/total: only the first wrote it, 1 row removed" in printed(capsys, here.runs["again"], new)
 
 
 # Rows as they come
@@ -569,11 +633,55 @@ def test_only_some(changes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert counts(asked(capsys, "db@main~1", "db@main", "--table", "t", "--tolerance", "9%")) == {"db/t": (1, 1, 1)}
 
 
+def test_no_row_is_shown_and_all_count(changes: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    for form in ("text", "json", "jsonl"):
+        assert main(["diff", "db@main~1", "db@main", "--limit", "0", "--exit-code", "--output", form]) == 1
+    dolt(changes, "sql", "-q", "alter table t add column more int; call dolt_commit('-am', 'More')")
+    # What was not asked for does not count.
+    only = ("db@main~1", "db@main", "--table", "t", "--columns", "price", "--exit-code")
+    for form in ("text", "json", "jsonl"):
+        assert main(["diff", *only, "--output", form]) == 0
+    assert main(["diff", "db@main~1", "db@main", "--exit-code"]) == 1
+
+
+def test_names_that_were_exchanged(changes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = ("add column id int primary key auto_increment", "rename column a to c")
+    script = "; ".join([*(f"alter table u {one}" for one in first), "update u set b = id + 10, c = id + 20"])
+    dolt(changes, "sql", "-q", f"{script}; call dolt_commit('-am', 'Key')")
+    statements = ("rename column b to x", "rename column c to b", "rename column x to c")
+    script = "; ".join([*(f"alter table u {statement}" for statement in statements), "update u set b = 7 where id = 1"])
+    dolt(changes, "sql", "-q", f"{script}; call dolt_commit('-am', 'Exchanged')")
+    lines = printed(capsys, "db@main~1", "db@main", "--table", "u").splitlines()
+    assert "  ~ id=1  b 21 → 7" in lines
+
+
+def test_long_texts_are_shown_where_they_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "lorem ipsum " * 40
+    table = "create table t (id int primary key, v text)"
+    folder = make_database(Path("db"), table, f"insert into t values (1, '{long}')")
+    dolt(folder, "sql", "-q", "update t set v = concat(v, 'end'); call dolt_commit('-am', 'End')")
+    (line,) = [line for line in printed(capsys, "db@main~1", "db@main").splitlines() if "→" in line and "id=1" in line]
+    assert line == (
+        '  ~ id=1  v …"m ipsum lorem ipsum " (480 characters) → …"m ipsum lorem ipsum end" (483 characters)'
+    )
+
+
+def test_a_predicate_that_one_table_does_not_know_gives_no_row(
+    changes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, name, message, hint = refused(capsys, "db@main~1", "db@main", "--where", "price > 1")
+    assert (code, name, hint) == (3, "column-not-found", "`--table` says which table is meant.")
+    assert message.startswith("The predicate `price > 1` cannot be applied to `u`.")
+    capsys.readouterr()
+    assert main(["diff", "db@main~1", "db@main", "--where", "price > 1", "--output", "jsonl"]) == 3
+    assert [json.loads(line)["schema"] for line in capsys.readouterr().out.splitlines()] == ["doltflow.error/1"]
+
+
 def test_a_difference_within_a_tolerance_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_database(Path("db"), "create table t (id int primary key, v double)", "insert into t values (1, 100)")
     dolt(folder, "sql", "-q", "update t set v = 101; call dolt_commit('-am', 'One more')")
     data = asked(capsys, "db@main~1", "db@main", "--tolerance", "1%", "--exit-code")
-    assert (data["identical"], data["summary"]) == (True, "identical, although data differs")
+    assert (data["identical"], data["summary"]) == (True, "identical")
     assert asked(capsys, "db@main~1", "db@main", "--tolerance", "0.9%", "--exit-code", code=1)["identical"] is False
 
 
@@ -661,7 +769,7 @@ def test_runs_that_have_nothing_in_common(demo_folder: Path, capsys: pytest.Capt
     code, name, message, hint = refused(capsys, medians, variances)
     assert (code, name) == (3, "nothing-in-common")
     assert "wrote `hospital-price-analysis/state_procedure_medians`" in message
-    assert hint == "`doltflow runs` lists what each wrote."
+    assert hint == "`doltflow runs` lists what each run wrote."
 
 
 def test_a_run_without_outputs(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:

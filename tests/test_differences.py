@@ -78,7 +78,9 @@ def differ(name: str, old: Any, new: Any, tolerance: Tolerance | None) -> bool:
         return True
     if name in ("double", "float"):
         amount = float(min(tolerance.amount, Fraction(MOST)))
-        return abs(new - old) > (abs(old) * amount if tolerance.is_relative else amount)
+        old, new = (plain({name: value}, [name])[name] for value in (old, new))  # type: ignore[index]
+        off = 2.0**-51 * max(abs(old), abs(new))
+        return abs(new - old) > (abs(old) * amount if tolerance.is_relative else amount) + off
     apart = abs(Fraction(new) - Fraction(old))
     return apart > (tolerance.amount * abs(Fraction(old)) if tolerance.is_relative else tolerance.amount)
 

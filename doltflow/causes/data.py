@@ -72,7 +72,11 @@ class TableCauses:
 
     def _differ(self, before: Seen, after: Seen, rows: ChangedRows | None) -> None:
         home = self._home(before, after)
-        if home is None:
+        if home is None and rows is not None:
+            self.causes.append(_unrelated(before, after, rows))
+            names = f"`{before.version.database}` and `{after.version.database}`"
+            self.unknown.append(f"{names} share no history: who changed what cannot be told.")
+        elif home is None:
             self.causes += [_alone(before, "before"), _alone(after, "after")]
             names = f"`{before.version.database}` and `{after.version.database}`"
             self.unknown.append(
@@ -131,6 +135,22 @@ class TableCauses:
         found = [self._workspace.find_commit(session.name, hash_) for hash_ in hashes[:MOST]]
         commits = tuple(commit for commit in found if commit is not None)
         return "forward" if is_on else "backward" if is_back else "apart", commits, len(hashes) - len(commits)
+
+
+def _unrelated(before: Seen, after: Seen, rows: ChangedRows) -> Cause:
+    """Versions of two databases, of which none has both."""
+    version = after.version
+    return Cause(
+        "data",
+        f"{version.database}/{version.table}",
+        before.version.commit,
+        version.commit,
+        database=version.database,
+        table=version.table,
+        added=rows.added,
+        removed=rows.removed,
+        modified=rows.modified,
+    )
 
 
 def _alone(seen: Seen, side: Side) -> Cause:

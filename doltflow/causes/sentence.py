@@ -60,6 +60,8 @@ def _phrases(kind: Kind, causes: Iterable[tuple[Cause, Causes]], names: Counter[
 
 
 def _data(cause: Cause, runs: Causes, names: Counter[str | None]) -> str:
+    if cause.only is not None and runs.by_hand:
+        return f"`{cause.table}` is only in `{_side(cause, runs)}`"
     if cause.only is not None:
         did = "found" if cause.kept else "read"
         return f"only `{_side(cause, runs)}` {did} `{cause.name}` (at {_short(cause.before or cause.after)})"

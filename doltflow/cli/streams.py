@@ -38,6 +38,14 @@ def is_own_process() -> bool:
     return program.name == "doltflow" or program.parts[-2:] == ("doltflow", "__main__.py")
 
 
+def spare_pandas() -> None:
+    """Has Arrow do without pandas, where this process is the program and makes no frames."""
+    if is_own_process():
+        from doltflow.sources.dolt.arrow import spare_pandas as spare
+
+        spare()
+
+
 def prepare(*, utf8: bool) -> None:
     """Makes both streams take any character.
 

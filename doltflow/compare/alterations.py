@@ -8,13 +8,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from doltflow.compare.schema import Matched
+from doltflow.compare.schema import Matched, Pair, other_lines
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt.definition import Definition
 
 _NAME = r"(`(?:[^`]|``)+`)"
-_INDEX = re.compile(rf"(?:\w+ )?KEY {_NAME} ")
-_CONSTRAINT = re.compile(rf"CONSTRAINT {_NAME} (CHECK|FOREIGN KEY) ")
 _TAGGED_ANEW = re.compile(rf"DROP (?:COLUMN )?{_NAME};?$", re.IGNORECASE)
 _COUNTED = re.compile(r" AUTO_INCREMENT\b")
 _OPTION = re.compile(r"\b(COLLATE|COMMENT)=('(?:[^']|'')*'|\w+)")
@@ -47,14 +45,22 @@ class _Made:
         self._before, self._after = before, after
         self._alter = f"ALTER TABLE {quote(after.name)}"
         dropped = {match[1] for hint in hints if (match := _TAGGED_ANEW.search(hint))}
+        computed = [
+            Pair(old, new)
+            for old in before.columns
+            for new in after.columns
+            if old.name == new.name and old.virtual and new.virtual
+        ]
         self._pairs = [
-            pair for pair in of.pairs if quote(pair.before.name) not in dropped or pair.name != pair.before.name
+            pair
+            for pair in (*of.pairs, *computed)
+            if quote(pair.before.name) not in dropped or pair.name != pair.before.name
         ]
         kept = {pair.before.name for pair in self._pairs}
         self._gone = [column for column in before.columns if column.name not in kept]
         self._names = {pair.before.name: pair.name for pair in self._pairs}
         self._is_key_kept = tuple(self._names.get(name) for name in before.key) == after.key
-        old, new = _others(before), _others(after)
+        old, new = other_lines(before), other_lines(after)
         touched = {quote(name) for names in self._names.items() for name in names if names[0] != names[1]}
         touched |= {quote(column.name) for column in self._gone}
         same = {
@@ -148,18 +154,6 @@ def needs_empty(of: Matched) -> bool:
             return True
     # Dolt's walk leaves out rows in which a new column is NULL, whatever it has by default.
     return any(not column.nullable or column.default for column in of.after_only)
-
-
-def _others(of: Definition) -> dict[str, str]:
-    """The lines of indexes and constraints, by their kinds and quoted names, without those of columns and the key."""
-    found = {}
-    for line in of.create.split("\n")[1:-1]:
-        text = line.strip().removesuffix(",")
-        if match := _INDEX.match(text):
-            found[f"INDEX {match[1]}"] = text
-        elif match := _CONSTRAINT.match(text):
-            found[f"{match[2]} {match[1]}"] = text
-    return found
 
 
 def _dropped(name: str, line: str) -> str:

@@ -18,3 +18,8 @@ class Asked:
     where: str | None = None
     columns: tuple[str, ...] = ()
     tolerance: Tolerance | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether all of it is meant, down to the last digit."""
+        return self.where is None and self.tolerance is None and not self.columns

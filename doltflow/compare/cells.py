@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from doltflow.compare.tolerance import Tolerance
+from doltflow.sources.dolt.rowkeys import time_text
 
 _MOST_DIGITS = 76
 _MOST = Fraction(sys.float_info.max)
 _INTEGER = pa.decimal256(20, 0)
+_OFF = 2.0**-51
 
 
 def is_numeric(kind: pa.DataType) -> bool:
@@ -47,6 +49,9 @@ def alike(before: pa.Array, after: pa.Array) -> tuple[pa.Array, pa.Array]:
         with suppress(pa.ArrowInvalid):
             return _decimals(before, after)
         return _digits(before), _digits(after)
+    if {t.is_floating(one), t.is_floating(other)} == {True, False} and (t.is_string(one) or t.is_string(other)):
+        with suppress(pa.ArrowInvalid):  # A text that is a number is compared as one.
+            return floats(before), floats(after)
     if t.is_binary(one) or t.is_binary(other):
         return tuple(array if t.is_binary(array.type) else _text(array).cast(pa.binary()) for array in (before, after))
     if {one, other} == {pa.date32(), pa.timestamp("us")}:
@@ -69,7 +74,7 @@ def _exact_difference(before: pa.Array, after: pa.Array) -> pa.Array:
         with suppress(pa.ArrowInvalid):
             left, right = _decimals(before, after)
             return pc.subtract(right, left)
-    return pc.subtract(floats(after), floats(before))
+    return pc.subtract(floats(as_printed(after)), floats(as_printed(before)))
 
 
 def _beyond(before: pa.Array, after: pa.Array, tolerance: Tolerance) -> pa.Array:
@@ -89,8 +94,11 @@ def _beyond(before: pa.Array, after: pa.Array, tolerance: Tolerance) -> pa.Array
             return _exactly_beyond(before, apart, tolerance)
     # A tolerance may be more than a double can be; times zero that must still be zero.
     double = float(min(amount, _MOST))
-    limit = pc.multiply(pc.abs(floats(before)), double) if tolerance.is_relative else pa.scalar(double)
-    return pc.fill_null(pc.greater(apart, limit), False)
+    sizes = [pc.abs(floats(as_printed(array))) for array in (before, after)]
+    limit = pc.multiply(sizes[0], double) if tolerance.is_relative else pa.scalar(double)
+    # 1.1 - 1.0 is more than 0.1, by what doubles are off.
+    slack = pc.multiply(pc.max_element_wise(*sizes), _OFF)
+    return pc.fill_null(pc.greater(apart, pc.add(limit, slack)), False)
 
 
 def _exactly_beyond(before: pa.Array, apart: pa.Array, tolerance: Tolerance) -> pa.Array:
@@ -134,8 +142,17 @@ def floats(array: pa.Array) -> pa.Array:
     return array.cast(pa.string()).cast(pa.float64()) if is_decimal else array.cast(pa.float64(), safe=False)
 
 
+def as_printed(array: pa.Array) -> pa.Array:
+    """Floats of four bytes as the numbers that Dolt prints, which have fewer digits than the nearest doubles."""
+    return array.cast(pa.string()).cast(pa.float64()) if pa.types.is_float32(array.type) else array
+
+
 def _text(array: pa.Array) -> pa.Array:
-    return array if pa.types.is_string(array.type) else array.cast(pa.string())
+    """The values as Dolt prints them."""
+    if pa.types.is_duration(array.type):
+        return pa.array([None if span is None else time_text(span) for span in array.to_pylist()], pa.string())
+    texts = array if pa.types.is_string(array.type) else array.cast(pa.string())
+    return pc.replace_substring_regex(texts, r"\.0+$", "") if pa.types.is_timestamp(array.type) else texts
 
 
 def joined(arrays: Sequence[pa.Array]) -> pa.Array:

@@ -42,11 +42,13 @@ class Comparison:
     Attributes:
         before, after: The versions; None where there is none.
         asked: What of their difference is meant.
+        is_unwritten: Whether the missing version is one that a run did not write, rather than a table that is gone.
     """
 
     before: Side | None
     after: Side | None
     asked: Asked = field(default_factory=Asked)
+    is_unwritten: bool = False
 
     @cached_property
     def is_identical(self) -> bool:
@@ -95,12 +97,23 @@ class Comparison:
 
     @cached_property
     def schema_changes(self) -> tuple[SchemaChange, ...]:
-        """What has changed in the table's declaration."""
+        """What has changed in the table's declaration; with some columns asked for, of those and of the key."""
+        if self.is_unwritten:
+            return ()
         if self.before is None:
             return (SchemaChange("table-added"),)
         if self.after is None:
             return (SchemaChange("table-removed"),)
-        return schema_changes(*self._definitions, self.of)
+        found = schema_changes(*self._definitions, self.of)
+        asked = {name.casefold() for name in self.asked.columns}
+        if not asked:
+            return found
+        return tuple(
+            change
+            for change in found
+            if change.change == "key-changed"
+            or (change.column is not None and {change.column.casefold(), str(change.before).casefold()} & asked)
+        )
 
     @cached_property
     def compared(self) -> tuple[Pair, ...]:
@@ -146,9 +159,8 @@ class Comparison:
         where = self.of.where(self.asked.where) if self.asked.where is not None else None
         if self.is_walked and (self.of.key or not self.asked.columns):
             ends = (before.commit, after.commit)
-            yield from after.session.differing(
-                after.definition.name, ends, self.of.columns, where, only_columns=not self.of.is_same
-            )
+            is_part = bool(self.asked.columns) or not self.of.is_same
+            yield from after.session.differing(after.definition.name, ends, self.columns, where, only_columns=is_part)
             return
         only = [self.of.pairs.index(pair) for pair in self.compared]
         yield from merging(before, after, self.of, where, only)

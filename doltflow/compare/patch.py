@@ -39,12 +39,18 @@ def patch(of: Comparison) -> Iterator[str]:
         yield from _made_anew(after)
         return
     yield "SET FOREIGN_KEY_CHECKS = 0;"
+    counts = " AUTO_INCREMENT" in after.definition.create.upper()
+    if counts:  # A 0 is a value like any other.
+        yield "SET @doltflow_sql_mode = @@sql_mode;"
+        yield "SET @@sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO');"
     if not of.is_in_one_database and before.definition.create != after.definition.create:
         yield f"DROP TABLE {quote(before.definition.name)};"
         yield from _made_anew(after)
     else:
         yield from _altered(of, before, after)
     yield from _counter(before.definition, after.definition)
+    if counts:
+        yield "SET @@sql_mode = @doltflow_sql_mode;"
     yield "SET FOREIGN_KEY_CHECKS = 1;"
 
 
@@ -180,8 +186,11 @@ def _updated(of: Comparison, after: Side, rows: pa.Table) -> Iterator[str]:
         old = _values(taken, f"from_{pair.before.name}", pair.before) if pair is not None else ["NULL"] * len(new)
         sets.append((quote(column.name), old, new))
     table = quote(after.definition.name)
+    dated = {quote(column.name) for column in after.definition.columns if " ON UPDATE " in column.rest.upper()}
     for row, found in enumerate(_conditions(of, taken)):
         changed = [f"{name} = {new[row]}" for name, old, new in sets if old[row] != new[row]]
+        if changed:  # Dolt sets these to now where an UPDATE says nothing of them.
+            changed += [f"{name} = {new[row]}" for name, old, new in sets if name in dated and old[row] == new[row]]
         # An UPDATE takes a zero for what it is, whatever its sign.
         zeros = [name for name, old, new in sets if {old[row], new[row]} == {NEGATIVE_ZERO, "0e0"}]
         if zeros:

@@ -1,11 +1,10 @@
 """Two declarations of a table: which of their columns are the same ones, and what else has changed."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from doltflow.model.quoting import quote
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.definition import Definition
 from doltflow.sources.dolt.differing import Both, Where
@@ -21,6 +20,10 @@ Change = Literal[
     "definition-changed",
 ]
 _NEXT = re.compile(r" AUTO_INCREMENT=\d+")
+_OF_VALUES = re.compile(r"^(?: CHARACTER SET \w+)?(?: COLLATE \w+)?(?: NOT NULL)?")
+_NAME = r"(`(?:[^`]|``)+`)"
+_INDEX = re.compile(rf"(?:\w+ )?KEY {_NAME} ")
+_CONSTRAINT = re.compile(rf"CONSTRAINT {_NAME} (CHECK|FOREIGN KEY) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,10 @@ class SchemaChange:
     """One change of a declaration.
 
     Attributes:
-        change: What it is. `definition-changed` is what no other word is for: defaults, the order of columns, indexes,
-            constraints.
+        change: What it is. `definition-changed` is what no other word is for: of a column its default and the like, of
+            the table the order of columns, an index, a constraint.
         column: The column's name, the later one where it was renamed; None where it is about the table.
-        before, after: The name, the type, the key's columns or the lines of SHOW CREATE TABLE; None on the side that
+        before, after: The name, the type, the key's columns or what stands in SHOW CREATE TABLE; None on the side that
             has none.
     """
 
@@ -59,7 +62,8 @@ class Matched:
     """The columns of two declarations of a table.
 
     Attributes:
-        pairs: The columns that both have, in the later order.
+        pairs: The columns that both have, in the later order, without those whose values are computed when they are
+            read: these follow from the others.
         before_only, after_only: The others.
         key: The places in `pairs` of the primary key's columns, in the later key's order, where both have the same;
             else none: then rows can be told apart only by all that is in them.
@@ -121,11 +125,12 @@ def matched(before: Definition, after: Definition, renames: Mapping[str, str]) -
         after: The later one.
         renames: The earlier names of columns by the later ones, where they differ.
     """
-    earlier = {column.name.casefold(): column for column in before.columns}
+    old_columns, new_columns = ([column for column in of.columns if not column.virtual] for of in (before, after))
+    earlier = {column.name.casefold(): column for column in old_columns}
     # A name that is still in use there is no longer to be had, unless two columns have exchanged theirs.
     moved = {old.casefold() for old in renames.values()}
     pairs, after_only = [], []
-    for column in after.columns:
+    for column in new_columns:
         old = renames.get(column.name)
         name = old.casefold() if old is not None else column.name.casefold()
         is_taken = old is None and name in moved
@@ -134,7 +139,7 @@ def matched(before: Definition, after: Definition, renames: Mapping[str, str]) -
         else:
             after_only.append(column)
     taken = {pair.before.name for pair in pairs}
-    before_only = tuple(column for column in before.columns if column.name not in taken)
+    before_only = tuple(column for column in old_columns if column.name not in taken)
     before_key, after_key = (
         [names.index(name) for name in of.key if name in names]
         for of, names in ((before, [pair.before.name for pair in pairs]), (after, [pair.name for pair in pairs]))
@@ -145,7 +150,7 @@ def matched(before: Definition, after: Definition, renames: Mapping[str, str]) -
     is_same = (
         not before_only
         and not after_only
-        and kept == [column.name for column in before.columns]
+        and kept == [column.name for column in old_columns]
         and all(_spelled(pair.before) == _spelled(pair.after) for pair in pairs)
     )
     # Of another order of the key Dolt makes nothing that is right, nor of other types in it; rows without a key it
@@ -173,45 +178,55 @@ def schema_changes(before: Definition, after: Definition, of: Matched) -> tuple[
     """What has changed between two declarations of a table."""
     found = [SchemaChange("column-removed", column.name, before=_spelled(column)) for column in of.before_only]
     found += [SchemaChange("column-added", column.name, after=_spelled(column)) for column in of.after_only]
-    told = {column.name for column in (*of.before_only, *of.after_only)}
     for pair in of.pairs:
         old, new = _spelled(pair.before), _spelled(pair.after)
         if pair.before.name != pair.name:
             found.append(SchemaChange("column-renamed", pair.name, pair.before.name, pair.name))
         if old != new:
             found.append(SchemaChange("column-retyped", pair.name, old, new))
-        if pair.before.name != pair.name or old != new:
-            told |= {pair.before.name, pair.name}
-    key_before, key_after = _named_key(before), _named_key(after)
+        old, new = (_OF_VALUES.sub("", column.rest).strip() for column in (pair.before, pair.after))
+        if old != new:
+            found.append(SchemaChange("definition-changed", pair.name, old or None, new or None))
     names = {pair.before.name: pair.name for pair in of.pairs}
     if tuple(names.get(name, name) for name in before.key) != after.key:
-        found.append(SchemaChange("key-changed", None, key_before or None, key_after or None))
-    old_lines, new_lines = _others(before, told), _others(after, told)
-    if set(old_lines) != set(new_lines):
-        found.append(
-            SchemaChange(
-                "definition-changed",
-                None,
-                "\n".join(line for line in old_lines if line not in new_lines) or None,
-                "\n".join(line for line in new_lines if line not in old_lines) or None,
-            )
-        )
+        found.append(SchemaChange("key-changed", None, ", ".join(before.key) or None, ", ".join(after.key) or None))
     kept = [pair.before.name for pair in of.pairs]
     order = [column.name for column in before.columns if column.name in set(kept)]
     if order != kept:
-        listed = [names[name] for name in order]
-        new_order = ", ".join(pair.name for pair in of.pairs)
-        found.append(SchemaChange("definition-changed", None, f"order: {', '.join(listed)}", f"order: {new_order}"))
-    return tuple(found)
+        listed, new_order = ", ".join(names[name] for name in order), ", ".join(pair.name for pair in of.pairs)
+        found.append(SchemaChange("definition-changed", None, f"order: {listed}", f"order: {new_order}"))
+    return (*found, *_others_changed(before, after))
 
 
-def _named_key(of: Definition) -> str:
-    return ", ".join(of.key)
+def _others_changed(before: Definition, after: Definition) -> Iterator[SchemaChange]:
+    """What has changed beside the columns and the key: indexes, constraints, what is computed, the table's options."""
+    old, new = (
+        other_lines(one) | {column.name: one.lines[column.name] for column in one.columns if column.virtual}
+        for one in (before, after)
+    )
+    for name in dict.fromkeys([*old, *new]):
+        if old.get(name) != new.get(name):
+            yield SchemaChange("definition-changed", None, old.get(name), new.get(name))
+    last = [_NEXT.sub("", one.create.rpartition("\n")[2]) for one in (before, after)]
+    words = table_options(*last)
+    if words != (None, None):
+        yield SchemaChange("definition-changed", None, *words)
 
 
-def _others(of: Definition, told: Sequence[str] | set[str]) -> list[str]:
-    """The lines of a declaration that are about nothing that is told otherwise, without where AUTO_INCREMENT is."""
-    own = {line for name, line in of.lines.items() if name in told}
-    key = f"PRIMARY KEY ({','.join(quote(name) for name in of.key)})"
-    lines = [line.strip().removesuffix(",") for line in of.create.split("\n")[1:]]
-    return [_NEXT.sub("", line) for line in lines if line not in own and line != key]
+def table_options(old: str, new: str) -> tuple[str | None, str | None]:
+    """What of the last line of a declaration only the one has, and what only the other one."""
+    parts = [re.findall(r"(?:'(?:[^']|'')*'|\S)+", line) for line in (old, new)]
+    one, other = ([part for part in parts[a] if part not in parts[1 - a]] for a in (0, 1))
+    return " ".join(one) or None, " ".join(other) or None
+
+
+def other_lines(of: Definition) -> dict[str, str]:
+    """The lines of indexes and constraints, by their kinds and quoted names, without those of columns and the key."""
+    found = {}
+    for line in of.create.split("\n")[1:-1]:
+        text = line.strip().removesuffix(",")
+        if match := _INDEX.match(text):
+            found[f"INDEX {match[1]}"] = text
+        elif match := _CONSTRAINT.match(text):
+            found[f"{match[2]} {match[1]}"] = text
+    return found

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from doltflow.compare.cells import difference, floats
+from doltflow.compare.cells import as_printed, difference, floats
 from doltflow.compare.changed import Changed, Comparison
 from doltflow.compare.median import Median
-from doltflow.compare.schema import Pair, SchemaChange
+from doltflow.compare.schema import Pair, SchemaChange, table_options
 from doltflow.model.row import Change, Row
 from doltflow.sources.dolt.differing import DIFF_TYPE
 from doltflow.sources.dolt.rowkeys import time_text
@@ -30,6 +30,7 @@ class RowDifference:
         before, after: The row's cells in both versions, those of the key left out, by the columns' names there; None
             where it is not there. A TIME is a text, a BIT a number.
         columns: The columns in which a modified row differs, by their later names.
+        renamed: The columns that have another name in the earlier version, by their later and their earlier one.
     """
 
     change: Change
@@ -37,6 +38,7 @@ class RowDifference:
     before: Row | None = field(hash=False)
     after: Row | None = field(hash=False)
     columns: tuple[str, ...]
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ def summarise(of: Comparison, limit: int, *, is_counted: bool = True) -> TableDi
         return TableDifference(False, 0, 0, 0, ())
     if not is_counted and (counts := _counts(of)) is not None:
         changes = _told(of, sum(counts))
-        return TableDifference(bool(sum(counts) or changes), *counts, changes)
+        is_different = bool(sum(counts) or changes) or of.is_unwritten
+        return TableDifference(is_different, *counts, changes, more=sum(counts))
     counted = dict.fromkeys(("added", "removed", "modified"), 0)
     columns = [_Column(pair) for pair in of.compared]
     sample: list[RowDifference] = []
@@ -129,7 +132,7 @@ def summarise(of: Comparison, limit: int, *, is_counted: bool = True) -> TableDi
     changes = _told(of, total)
     done = [column.done() for column in columns]
     return TableDifference(
-        bool(total or changes),
+        bool(total or changes) or of.is_unwritten,
         counted["added"],
         counted["removed"],
         counted["modified"],
@@ -142,8 +145,8 @@ def summarise(of: Comparison, limit: int, *, is_counted: bool = True) -> TableDi
 
 def _counts(of: Comparison) -> tuple[int, int, int] | None:
     """The counts, where Dolt itself tells them at less cost: of the whole rows, compared to the last digit."""
-    before, after, asked = of.before, of.after, of.asked
-    if asked.where is not None or asked.tolerance is not None or asked.columns:
+    before, after = of.before, of.after
+    if not of.asked.is_all:
         return None
     if before is None or after is None:
         side = after or before
@@ -158,16 +161,13 @@ def _counts(of: Comparison) -> tuple[int, int, int] | None:
 def _told(of: Comparison, rows: int) -> tuple[SchemaChange, ...]:
     """The changes of the declaration; one that nothing else tells of where the contents differ in nothing that is."""
     changes = of.schema_changes
-    asked = of.asked
-    is_whole = asked.where is None and asked.tolerance is None and not asked.columns
-    if changes or rows or not is_whole or of.before is None or of.after is None:
+    if changes or rows or not of.asked.is_all or of.before is None or of.after is None:
         return changes
     # The last line has what is of the table as a whole, such as the next AUTO_INCREMENT.
-    old, new = (side.definition.create.rpartition("\n")[2].split() for side in (of.before, of.after))
-    only_old, only_new = [word for word in old if word not in new], [word for word in new if word not in old]
-    if not only_old and not only_new:
+    old, new = table_options(*(side.definition.create.rpartition("\n")[2] for side in (of.before, of.after)))
+    if old is None and new is None:
         return (SchemaChange("definition-changed", None, "its content hash", "another one, without any other trace"),)
-    return (SchemaChange("definition-changed", None, " ".join(only_old) or None, " ".join(only_new) or None),)
+    return (SchemaChange("definition-changed", None, old, new),)
 
 
 def rows_of(changed: Changed, limit: int | None = None) -> list[RowDifference]:
@@ -178,6 +178,11 @@ def rows_of(changed: Changed, limit: int | None = None) -> list[RowDifference]:
         [(both.name, f"from_{both.before.name}", both.before.name) for both in columns_of if both.before is not None],
         [(both.name, f"to_{both.after.name}", both.after.name) for both in columns_of if both.after is not None],
     ]
+    renamed = tuple(
+        (both.after.name, both.before.name)
+        for both in columns_of
+        if both.before is not None and both.after is not None and both.before.name != both.after.name
+    )
     cells = {name: mask.slice(0, len(rows)).to_pylist() for name, mask in changed.cells.items()}
     found = []
     for number, row in enumerate(_plain_rows(rows)):
@@ -189,12 +194,13 @@ def rows_of(changed: Changed, limit: int | None = None) -> list[RowDifference]:
             for side in (0, 1)
         )
         columns = tuple(name for name, masks in cells.items() if masks[number])
-        found.append(RowDifference(change, values, before, after, columns))
+        found.append(RowDifference(change, values, before, after, columns, renamed))
     return found
 
 
 def _plain_rows(rows: pa.Table) -> Iterator[dict[str, Any]]:
-    for row in rows.to_pylist():
+    printed = pa.table({name: as_printed(rows.column(name)) for name in rows.column_names})
+    for row in printed.to_pylist():
         yield {name: time_text(value) if isinstance(value, timedelta) else value for name, value in row.items()}
 
 
@@ -244,7 +250,7 @@ class _Column:
         key = rows_of(replace(changed, rows=row, cells={}))[0].key
         change = by[place].as_py()
         is_whole = pa.types.is_decimal(by.type) and by.type.scale == 0
-        old, new = (array[place].as_py() for array in values[1:])
+        old, new = (as_printed(array)[place].as_py() for array in values[1:])
         self._largest = Largest(int(change) if is_whole else change, old, new, key)
 
     def done(self) -> ColumnDifference:

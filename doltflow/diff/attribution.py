@@ -1,6 +1,7 @@
 """How much of a difference each cause explains: the first run again, with one thing of the second."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from doltflow.causes import Causes, Kind
 from doltflow.compare.asked import Asked
@@ -13,7 +14,8 @@ from doltflow.errors import NotReplayableError
 from doltflow.model.pathspec import Pathspec
 from doltflow.rerun.counterfactual import Counterfactual, Swap, counterfactual
 from doltflow.sources.dolt import Session
-from doltflow.workspace import Workspace
+from doltflow.workspace import Workspace, read_run
+from doltflow.workspace.ends import written_by
 
 Tell = Callable[[str], None]
 _SWAPS: tuple[Swap, ...] = ("data", "code", "parameter")
@@ -27,7 +29,7 @@ def explained_by(
     python: str,
     tell: Tell,
     log_line: Tell | None = None,
-) -> Iterator[Explained]:
+) -> tuple[list[Explained], list[tuple[str, str, int]]]:
     """What each cause explains by itself, for each pair of runs and each table of theirs that differs.
 
     Where nothing is known to differ, the first run is repeated as it was: if it then gives something else, it is not
@@ -42,6 +44,10 @@ def explained_by(
         tell: Called with a line on what is run, and for each step that begins or ends.
         log_line: Called with each line that the flows print, in place of those on their steps.
 
+    Returns:
+        For each cause and table how much it explains; and the tables of which no cause explains all rows by itself,
+        each with how many are left.
+
     Raises:
         NotReplayableError: The tables were not made by two runs of one flow, or one of these cannot be repeated.
         FlowFileError, StoreNotFoundError, RerunFailedError: As they say. No branch stays.
@@ -52,15 +58,32 @@ def explained_by(
             "No table that differs was made by two runs, so that there is nothing to run again.",
             "`--attribute` is for two runs, or for branches and commits to which runs wrote.",
         )
+    explained: list[Explained] = []
+    left: dict[tuple[str, str], set[bytes]] = {}
     for found in of_runs:
         ends = Pathspec.parse(found.before), Pathspec.parse(found.after)
-        mine = [table for table in tables if not table.is_same and _makers(table) == (found.before, found.after)]
+        mine = [table for table in tables if _differs(table) and _makers(table) == (found.before, found.after)]
         if ends[0] is None or ends[1] is None or not mine:
             continue
         for swap in _swaps(found):
-            with counterfactual(workspace, ends[0], ends[1], swap, python=python, tell=tell, log_line=log_line) as done:
+            taken: Swap = swap or "data"
+            with counterfactual(
+                workspace, ends[0], ends[1], taken, python=python, tell=tell, log_line=log_line
+            ) as done:
+                written = set(_written(workspace, done.run))
                 for table in mine:
-                    yield _explained(workspace, found, table, done, asked)
+                    one, keys = _explained(workspace, found, table, done, asked, swap)
+                    if (table.database, table.table.casefold()) not in written:
+                        name = f"`{table.database}/{table.table}`"
+                        one = replace(one, unhonoured=(*one.unhonoured, f"{done.run} did not write {name}."))
+                    explained.append(one)
+                    place = (table.database, table.table)
+                    left[place] = left[place] & keys if place in left else keys
+    return explained, [(*place, len(keys)) for place, keys in left.items() if keys]
+
+
+def _differs(table: DiffTable) -> bool:
+    return table.difference is not None and table.difference.is_different
 
 
 def _makers(table: DiffTable) -> tuple[str | None, str | None]:
@@ -68,12 +91,24 @@ def _makers(table: DiffTable) -> tuple[str | None, str | None]:
     return before.run if before is not None else None, after.run if after is not None else None
 
 
-def _swaps(found: Causes) -> list[Swap]:
+def _swaps(found: Causes) -> Sequence[Swap | None]:
     kinds: set[Kind] = {cause.kind for cause in found.causes}
-    return [swap for swap in _SWAPS if swap in kinds] or ["data"]
+    return [swap for swap in _SWAPS if swap in kinds] or [None]
 
 
-def _explained(workspace: Workspace, found: Causes, table: DiffTable, done: Counterfactual, asked: Asked) -> Explained:
+def _written(workspace: Workspace, run: str) -> Iterator[tuple[str, str]]:
+    """The tables that a run wrote, folded."""
+    pathspec = Pathspec.parse(run)
+    if pathspec is not None:
+        for output in written_by(workspace, read_run(workspace, pathspec), pathspec):
+            yield output.database, output.table.casefold()
+
+
+def _explained(
+    workspace: Workspace, found: Causes, table: DiffTable, done: Counterfactual, asked: Asked, swap: Swap | None
+) -> tuple[Explained, set[bytes]]:
+    """What a new run explains of a table's difference, and the keys of the rows that it does not explain."""
+
     def session(version: Version) -> Session:
         return workspace.session(version.database)
 
@@ -85,16 +120,20 @@ def _explained(workspace: Workspace, found: Causes, table: DiffTable, done: Coun
     ]
     new = same[0] if same else None
     rows, was = _rows(comparison(table.before, table.after, asked, session))
-    left, is_ = _rows(comparison(new, table.after, asked, session))
-    explained = len(was - is_) if was or is_ else max(0, rows - left)
-    return Explained(
-        done.swap, found.before, found.after, done.run, table.database, table.table, rows, explained, left,
+    left, still = _rows(comparison(new, table.after, asked, session))
+    apart, _ = _rows(comparison(table.before, new, asked, session))
+    explained = len(was - still) if was or still else max(0, rows - left)
+    one = Explained(
+        swap, found.before, found.after, done.run, table.database, table.table, rows, explained, left, apart,
         done.unhonoured, done.log,
     )  # fmt: skip
+    return one, was & still
 
 
 def _rows(of: Comparison) -> tuple[int, set[bytes]]:
     """How many rows differ, and the keys of those, where rows have one."""
+    if of.before is None and of.after is None:
+        return 0, set()
     if of.key:
         keys = {key for piece in of.changed() for key in keys_of(piece)}
         return len(keys), keys

@@ -8,10 +8,10 @@ from pathlib import Path
 from doltflow.compare.asked import Asked
 from doltflow.compare.tolerance import Tolerance
 from doltflow.diff.result import DiffResult
-from doltflow.errors import UsageError
-from doltflow.sql import check_predicate
+from doltflow.errors import QueryError, UsageError
+from doltflow.sql import check_predicate, is_aggregate
 from doltflow.workspace import Workspace, load_settings, open_workspace
-from doltflow.workspace.ends import begin_end, find_end
+from doltflow.workspace.ends import End, begin_end, find_end
 
 LIMIT = 10
 Tell = Callable[[str], None]
@@ -67,6 +67,8 @@ def diff(
         raise UsageError(f"The limit is {limit}.", "It is 0 or more.")
     if where is not None:
         check_predicate(where)
+        if is_aggregate(where):
+            raise QueryError(f"The predicate `{where}` is about a whole table.", "Give one about each of its rows.")
     asked = Asked(where, tuple(columns), Tolerance.parse(tolerance) if tolerance is not None else None)
     with open_workspace(load_settings(folder), None, folder) as workspace:
         for text in (a, b):
@@ -80,25 +82,24 @@ def diff(
         result = DiffResult(ends[0].name, ends[1].name, found, (), "", asked)
         result = replace(result, summary="identical" if result.identical else "differs")
         if why or attribute:
-            result = _explained(workspace, result)
+            result = _explained(workspace, result, ends)
         if attribute:
             from doltflow.diff.attribution import explained_by
 
-            told = explained_by(
+            explained, unexplained = explained_by(
                 workspace, result.tables, result.causes, asked, python or sys.executable, tell, log_line
             )
-            result = replace(result, explained=tuple(told))
+            result = replace(result, explained=tuple(explained), unexplained=tuple(unexplained))
         return replace(result, warnings=workspace.warnings)
 
 
-def _explained(workspace: Workspace, result: DiffResult) -> DiffResult:
+def _explained(workspace: Workspace, result: DiffResult, ends: tuple[End, End]) -> DiffResult:
     """The result with the causes, which are read only where they are asked for: it takes Metaflow's client."""
-    from doltflow.causes import summary
-    from doltflow.diff.why import causes_of, with_makers
+    from doltflow.diff.why import causes_of, sentence, with_makers
 
     result = replace(result, tables=tuple(with_makers(workspace, table) for table in result.tables))
-    causes = tuple(causes_of(workspace, result))
-    return replace(result, causes=causes, summary=summary(causes, not result.identical))
+    result = replace(result, causes=tuple(causes_of(workspace, result)))
+    return replace(result, summary=sentence(result, ends))
 
 
 diff_runs = diff

@@ -12,8 +12,8 @@ Pair = tuple[Version | None, Version | None]
 
 def pairs_of(workspace: Workspace, a: End, b: End) -> list[Pair]:
     """The tables of two ends, each set against the same of the other one."""
-    if a.kind == "commit" and b.kind == "commit":
-        return _of_commits(workspace, a, b)
+    if a.is_snapshot and b.is_snapshot:
+        return _of_snapshots(workspace, a, b)
     keys = _keys(a, b)
     pairs = [(_at(workspace, a, *one), _at(workspace, b, *other)) for one, other in keys]
     if not any(before is not None and after is not None for before, after in pairs):
@@ -63,33 +63,43 @@ def _version(workspace: Workspace, of: Output) -> Version:
     return Version(of.database, workspace.folders[of.database], of.table, of.commit, of.run)
 
 
-def _of_commits(workspace: Workspace, a: End, b: End) -> list[Pair]:
-    """The tables of two databases, or of one at two commits."""
-    (one, before), (other, after) = a.heads[0], b.heads[0]
-    names = {table.casefold(): table for table in workspace.tables(one, before)}
-    later = {table.casefold(): table for table in workspace.tables(other, after)}
-    pairs = [
-        (
-            _in_commit(workspace, one, names[key], before) if key in names else None,
-            _in_commit(workspace, other, later[key], after) if key in later else None,
-        )
-        for key in sorted(names.keys() | later.keys())
-    ]
-    if one != other and not any(pair[0] is not None and pair[1] is not None for pair in pairs):
+def _of_snapshots(workspace: Workspace, a: End, b: End) -> list[Pair]:
+    """The tables of databases that both ends have, or of two that are called differently."""
+    ours, theirs = dict(a.heads), dict(b.heads)
+    places = [(name, name) for name in ours if name in theirs]
+    if not places and len(ours) == len(theirs) == 1:
+        places = [(next(iter(ours)), next(iter(theirs)))]
+    pairs = [pair for one, other in places for pair in _of_commits(workspace, (one, ours[one]), (other, theirs[other]))]
+    is_one = all(one == other for one, other in places)
+    if not places or (not is_one and not any(before and after for before, after in pairs)):
         raise _nothing_in_common(a, b)
     if not pairs:
         raise NothingInCommonError(f"Neither {a.name} nor {b.name} has a table.")
     return pairs
 
 
+def _of_commits(workspace: Workspace, a: tuple[str, str], b: tuple[str, str]) -> list[Pair]:
+    """The tables of two databases, or of one at two commits."""
+    (one, before), (other, after) = a, b
+    names = {table.casefold(): table for table in workspace.tables(one, before)}
+    later = {table.casefold(): table for table in workspace.tables(other, after)}
+    return [
+        (
+            _in_commit(workspace, one, names[key], before) if key in names else None,
+            _in_commit(workspace, other, later[key], after) if key in later else None,
+        )
+        for key in sorted(names.keys() | later.keys())
+    ]
+
+
 def _nothing_in_common(a: End, b: End) -> NothingInCommonError:
     def had(end: End) -> str:
-        names = ", ".join(f"`{o.database}/{o.table}`" for o in end.outputs)
-        return f"{end.name} {'wrote' if end.outputs else 'has'} {names or 'none of them'}"
+        if end.outputs:
+            return f"{end.name} wrote {', '.join(f'`{o.database}/{o.table}`' for o in end.outputs)}"
+        return f"{end.name} is of {', '.join(f'`{database}`' for database, _ in end.heads)}"
 
-    return NothingInCommonError(
-        f"{a.name} and {b.name} have no table in common: {had(a)}, {had(b)}.", "`doltflow runs` lists what each wrote."
-    )
+    hint = "`doltflow runs` lists what each run wrote." if a.outputs or b.outputs else ""
+    return NothingInCommonError(f"{a.name} and {b.name} have no table in common: {had(a)}, {had(b)}.", hint)
 
 
 def chosen(pairs: list[Pair], names: Sequence[str]) -> list[Pair]:

@@ -26,6 +26,7 @@ class DiffTable:
         database, table: The table, by its later place where it has two.
         before, after: Its versions; None at an end that did not write it or does not have it.
         is_same: Whether their content hashes are equal.
+        is_unwritten: Whether one of them is missing as a run did not write it, rather than that the table is gone.
         schema_changes: What has changed in its declaration.
         difference: How they differ; None where only the rows were asked for.
     """
@@ -35,6 +36,7 @@ class DiffTable:
     before: "Version | None"
     after: "Version | None"
     is_same: bool
+    is_unwritten: bool = False
     schema_changes: "tuple[SchemaChange, ...]" = ()
     difference: "TableDifference | None" = None
 
@@ -44,7 +46,8 @@ class Explained:
     """How much of a table's difference one thing explains by itself: the first run again, with that of the second.
 
     Attributes:
-        kind: What was taken from the second run: `data`, `code` or `parameter`.
+        kind: What was taken from the second run: `data`, `code` or `parameter`; None where nothing is known to differ,
+            and the first run was repeated as it was.
         before, after: The two runs, `Flow/run_id`.
         run: The new run.
         database, table: The table.
@@ -52,11 +55,13 @@ class Explained:
             of those that are added and removed.
         explained: How many of them the new run has just as the second run has them.
         left: How many rows of the new run differ from the second run's, whether they did before or not.
-        unhonoured: The reads of the new run that were not of the data that was to be read, one sentence each.
+        apart: How many rows of the new run differ from the first run's.
+        unhonoured: What is wrong about the new run, one sentence each: reads that were not of the data that was to be
+            read, and that it did not write the table.
         log: The file that holds all that the flow printed.
     """
 
-    kind: "Kind"
+    kind: "Kind | None"
     before: str
     after: str
     run: str
@@ -65,6 +70,7 @@ class Explained:
     rows: int
     explained: int
     left: int
+    apart: int
     unhonoured: tuple[str, ...]
     log: Path
 
@@ -80,6 +86,7 @@ class DiffResult:
         summary: All of it in a sentence.
         asked: What of the difference is meant.
         explained: What each cause explains by itself, where that was asked for.
+        unexplained: Of each table how many rows no cause explains by itself; none where all are explained.
         warnings: What was missing, one sentence each.
     """
 
@@ -90,6 +97,7 @@ class DiffResult:
     summary: str
     asked: Asked = field(default_factory=Asked)
     explained: tuple[Explained, ...] = ()
+    unexplained: tuple[tuple[str, str, int], ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -1,6 +1,7 @@
 """The tables of two ends, compared."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from doltflow.compare.asked import Asked
 from doltflow.compare.changed import Comparison
@@ -8,7 +9,7 @@ from doltflow.compare.summary import TableDifference, summarise
 from doltflow.compare.versions import comparison
 from doltflow.diff.pairs import chosen, pairs_of
 from doltflow.diff.result import DiffTable
-from doltflow.errors import ColumnNotFoundError, ToleranceError, nearest
+from doltflow.errors import BadValueError, ColumnNotFoundError, ToleranceError, nearest
 from doltflow.workspace import Workspace
 from doltflow.workspace.ends import End
 
@@ -35,8 +36,16 @@ def tables_of(
         walked: Whether the tables are to be compared now.
     """
     pairs = chosen(pairs_of(workspace, *ends), names)
-    compared = [comparison(*pair, asked, lambda version: workspace.session(version.database)) for pair in pairs]
+    compared = [
+        replace(
+            comparison(*pair, asked, lambda version: workspace.session(version.database)),
+            is_unwritten=any(version is None and end.kind == "run" for version, end in zip(pair, ends, strict=True)),
+        )
+        for pair in pairs
+    ]
     _check_columns(compared, asked)
+    for of in compared:
+        _check_where(of)
     found = []
     for (before, after), of in zip(pairs, compared, strict=True):
         known = after or before
@@ -44,7 +53,7 @@ def tables_of(
             difference = _difference(of, limit, counted=counted) if walked else None
             changes = () if of.is_identical else of.schema_changes
             place = (known.database, known.table, before, after)
-            found.append(DiffTable(*place, of.is_identical, changes, difference))
+            found.append(DiffTable(*place, of.is_identical, of.is_unwritten, changes, difference))
     return tuple(found)
 
 
@@ -76,13 +85,29 @@ def _check_columns(compared: Sequence[Comparison], asked: Asked) -> None:
         )
 
 
+def _check_where(of: Comparison) -> None:
+    """Makes sure, before anything is answered, that the predicate can be applied to a table.
+
+    Raises:
+        ColumnNotFoundError, QueryError: It cannot.
+    """
+    if of.asked.where is None:
+        return
+    where = of.of.where(of.asked.where)
+    for side, names in ((of.before, where.before), (of.after, where.after)):
+        if side is None:
+            continue
+        known = {column.name.casefold() for column in side.definition.columns}
+        others = [(name, own) for name, own in names if name.casefold() not in known]
+        try:
+            side.session.check_where(side.definition.name, side.commit, where.text, others)
+        except ColumnNotFoundError as error:
+            message = f"The predicate `{where.text}` cannot be applied to `{side.definition.name}`. {error.message}"
+            raise ColumnNotFoundError(message, "`--table` says which table is meant.") from error
+
+
 def _difference(of: Comparison, limit: int, *, counted: bool) -> TableDifference:
     try:
         return summarise(of, limit, is_counted=counted)
-    except ColumnNotFoundError as error:
-        if of.asked.where is None:
-            raise
-        sides = (side for side in (of.after, of.before) if side is not None)
-        name = next((side.definition.name for side in sides), "")
-        message = f"The predicate `{of.asked.where}` cannot be applied to `{name}`. {error.message}"
-        raise ColumnNotFoundError(message, "`--table` says which table is meant.") from error
+    except BadValueError as error:
+        raise BadValueError(error.message, "`--columns` leaves the column out.") from error

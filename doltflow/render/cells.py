@@ -1,13 +1,16 @@
 """Rows and cells of any type, for people and as JSON."""
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from doltflow.model.quoting import quote
 from doltflow.model.row import Row
 from doltflow.render.plain import plain
 from doltflow.render.text import safe, value
 
+_PLAIN = re.compile(r"[^\W\d][\w$.-]*")
 _LONGEST = 400
 _IN_KEY = 60
 
@@ -28,9 +31,14 @@ def exact(data: Any) -> Any:
     return plain(data)
 
 
+def name_text(name: str) -> str:
+    """A column's name, in backticks where it could be read as something else."""
+    return safe(name) if _PLAIN.fullmatch(name) else safe(quote(name))
+
+
 def key_text(key: Row) -> str:
     """`state=TX  code=0001A`."""
-    return "  ".join(f"{safe(name)}={value(exact(data), _IN_KEY)}" for name, data in key.items())
+    return "  ".join(f"{name_text(name)}={value(exact(data), _IN_KEY)}" for name, data in key.items())
 
 
 def cell(row: Row, name: str, longest: int = _LONGEST) -> str:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from doltflow.render.cells import cell, exact, exact_row, key_text
+from doltflow.model.row import Row
+from doltflow.render.cells import cell, exact, exact_row, key_text, name_text
 from doltflow.render.envelope import envelope
 from doltflow.render.sections import indented, section
 from doltflow.render.terminal import drawn
@@ -16,13 +18,18 @@ from doltflow.render.text import count, first_line, moment, safe, short, value
 
 if TYPE_CHECKING:
     from doltflow.causes import Cause, Causes
+    from doltflow.compare.asked import Asked
     from doltflow.compare.schema import SchemaChange
     from doltflow.compare.summary import ColumnDifference, RowDifference, TableDifference
     from doltflow.compare.versions import Version
-    from doltflow.diff import DiffResult, DiffTable, Explained
+    from doltflow.diff import DiffResult, DiffTable
 
 _LONGEST = 120
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
+_TAKEN = {"data": "data", "code": "code", "parameter": "parameters", "environment": "environment"}
+_FEW = 3
+"""So many identical tables have a line each."""
+_BEFORE = 20
 _KINDS = {"data": "Data", "code": "Code", "parameter": "Parameters", "environment": "Environment"}
 
 
@@ -57,6 +64,9 @@ def diff_data(result: "DiffResult") -> dict[str, Any]:
             "columns": list(result.asked.columns),
             "tolerance": result.asked.tolerance.text if result.asked.tolerance is not None else None,
         },
+        "unexplained": [
+            {"database": database, "table": table, "rows": rows} for database, table, rows in result.unexplained
+        ],
         "explained": [_fields(one) | {"log": str(one.log)} for one in result.explained],
         "warnings": list(result.warnings),
     }
@@ -167,19 +177,39 @@ def _fields(record: Any) -> dict[str, Any]:
 
 def _text(result: "DiffResult", *, stat: bool) -> Iterator[RenderableType]:
     yield Text.assemble((safe(result.before), "bold"), " → ", (safe(result.after), "bold"), overflow="fold")
+    if asked := _asked(result.asked):
+        yield Text(asked, style="dim", overflow="fold")
     if result.summary:
         style = "bold green" if result.identical else "bold"
         yield Text(safe(result.summary), style=style, overflow="fold")
+    identical = [table for table in result.tables if table.difference is not None and not table.difference.is_different]
+    shown = [table for table in result.tables if table not in identical or len(identical) <= _FEW]
     if stat:
         yield Text()
-        for table in result.tables:
-            yield _headline(table)
-        return
-    for table in result.tables:
-        yield Text()
-        yield from _table(table)
-    yield from _why(result.causes)
-    yield from section("Explained", _attribution(result.explained))
+    for table in shown:
+        if not stat:
+            yield Text()
+        yield from [_headline(table)] if stat else _table(table)
+    if len(shown) < len(result.tables):
+        if not stat:
+            yield Text()
+        names = ", ".join(f"{safe(table.database)}/{safe(table.table)}" for table in identical)
+        yield Text.assemble(
+            f"{count(len(identical), 'table')} are ", ("identical", "green"), f": {names}", overflow="fold"
+        )
+    if not stat:
+        yield from _why(result.causes)
+    yield from section("Explained", _attribution(result))
+
+
+def _asked(asked: "Asked") -> str:
+    """What of the difference is meant; empty where it is all of it."""
+    parts = [
+        f"where {asked.where}" if asked.where is not None else "",
+        f"only {', '.join(map(name_text, asked.columns))}" if asked.columns else "",
+        f"equal within {asked.tolerance.text}" if asked.tolerance is not None else "",
+    ]
+    return safe(" · ".join(part for part in parts if part))
 
 
 def _headline(table: "DiffTable") -> Text:
@@ -194,13 +224,13 @@ def _counts(table: "DiffTable") -> Iterator[str | tuple[str, str]]:
         return
     if table.before is None or table.after is None:
         end = "the second" if table.before is None else "the first"
-        yield f"only {end} has it, "
+        yield f"only {end} {'wrote' if table.is_unwritten else 'has'} it, "
     parts = [(number, change) for change, number in _numbers(found) if number]
     for place, (number, change) in enumerate(parts):
         yield ", " if place else ""
         yield (f"{count(number, 'row')} {change}" if not place else f"{number:,} {change}", _MARKS[change][1])
     if not parts:
-        yield "no row differs"
+        yield "no row differs" if table.before is not None and table.after is not None else "without rows"
     changes = [change for change in found.schema_changes if not change.change.startswith("table-")]
     if changes:
         yield f", {count(len(changes), 'change')} of its schema"
@@ -221,33 +251,36 @@ def _table(table: "DiffTable") -> Iterator[RenderableType]:
     for column in found.columns:
         yield _hanging(_column(column), 2)
     for row in found.sample:
-        yield _hanging(_row(row), 2)
+        yield _marked(row)
     if found.more:
         yield from indented(f"and {count(found.more, 'more row')}; `--limit` shows more", style="dim")
 
 
 def _schema(change: "SchemaChange") -> str:
     before, after = (safe(text, lines=True) if text is not None else "" for text in (change.before, change.after))
-    name = safe(change.column or "")
+    name = name_text(change.column) if change.column is not None else ""
     match change.change:
         case "column-added":
             return f"column {name} added: {after}"
         case "column-removed":
             return f"column {name} removed: {before}"
         case "column-renamed":
-            return f"column {before} is now called {after}"
+            return f"column {name_text(str(change.before))} is now called {name}"
         case "column-retyped":
             return f"column {name}: {before} → {after}"
         case "key-changed":
             return f"key: {before or 'none'} → {after or 'none'}"
         case "definition-changed":
-            return f"declared otherwise: {before or 'nothing'} → {after or 'nothing'}"
+            what = f"column {name}" if name else "declaration"
+            return f"{what}: {before or 'nothing'} → {after or 'nothing'}"
         case _:
             return ""
 
 
 def _column(column: "ColumnDifference") -> Text:
-    told: list[str | tuple[str, str]] = [(safe(column.name), "bold"), f": {count(column.changed, 'cell')} changed"]
+    told: list[str | tuple[str, str]] = [(name_text(column.name), "bold"), f": {count(column.changed, 'cell')} changed"]
+    if column.count is not None and column.count != column.changed:
+        told.append(f", {column.count:,} of them from number to number")
     if column.count and column.mean is not None and column.median is not None:
         told.append(f", mean {_signed(column.mean)}, median {_signed(column.median)}")
     largest = column.largest
@@ -263,31 +296,47 @@ def _signed(number: float | Decimal | int) -> str:
     return f"{number:+,.6g}" if isinstance(number, float) else f"{number:+,}"
 
 
-def _row(row: "RowDifference") -> Text:
+def _marked(row: "RowDifference") -> RenderableType:
+    """A row, with its mark before it: what is folded stands below the row and not below the mark."""
     mark, style = _MARKS[row.change]
-    text = Text.assemble((f"{mark} {key_text(row.key)}".rstrip(), style))
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(f"  {mark}", style=style), _row(row, style))
+    return grid
+
+
+def _row(row: "RowDifference", style: str) -> Text:
+    text = Text(key_text(row.key), style=style, overflow="fold")
     there = row.after if row.after is not None else row.before or {}
+    earlier = dict(row.renamed)
     for name in row.columns if row.change == "modified" else there:
-        text.append("  " if text.plain != mark else " ")
-        text.append(safe(name), style="bold")
-        text.append(" ")
+        text.append("  " if text.plain else "")
+        text.append(f"{name_text(name)} ", style="bold")
         if row.change != "modified":
             text.append(cell(there, name, _LONGEST), style=style)
             continue
-        text.append(cell(row.before or {}, _earlier(row, name), _LONGEST), style="red")
+        old, new = _apart((row.before or {}), earlier.get(name, name), (row.after or {}), name)
+        text.append(old, style="red")
         text.append(" → ")
-        text.append(cell(row.after or {}, name, _LONGEST), style="green")
+        text.append(new, style="green")
     return text
 
 
-def _earlier(row: "RowDifference", name: str) -> str:
-    """The name that a column had before: the one in its place where it has another now."""
-    before, after = row.before or {}, row.after or {}
-    if name in before:
-        return name
-    gone = [old for old in before if old not in after]
-    new = [column for column in after if column not in before]
-    return gone[new.index(name)] if name in new and new.index(name) < len(gone) else name
+def _apart(before: Row, old: str, after: Row, new: str) -> tuple[str, str]:
+    """Two cells; of long texts the part from a little before the first character that differs."""
+    texts = before.get(old), after.get(new)
+    if not all(isinstance(text, str) for text in texts) or max(len(str(text)) for text in texts) <= _LONGEST:
+        return cell(before, old, _LONGEST), cell(after, new, _LONGEST)
+    one, other = map(str, texts)
+    same = next(
+        (n for n, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
+    )
+    begin = max(0, same - _BEFORE)
+    told = [value(text[begin:], _LONGEST) for text in (one, other)]
+    lengths = [f" ({len(text):,} characters)" for text in (one, other)]
+    sign = "…" if begin else ""
+    return f"{sign}{told[0]}{lengths[0]}", f"{sign}{told[1]}{lengths[1]}"
 
 
 def _hanging(text: Text, columns: int) -> RenderableType:
@@ -307,11 +356,14 @@ def _why(causes: "Sequence[Causes]") -> Iterator[RenderableType]:
 
 
 def _causes(found: "Causes") -> Iterator[RenderableType]:
-    for cause in found.causes:
+    for place, cause in enumerate(found.causes):
         yield _hanging(Text.assemble((f"{_KINDS[cause.kind]}: ", "bold"), _cause(cause)), 2)
         for file in cause.files:
             lines = "" if file.added is None else f" | +{file.added} −{file.removed}"
             yield from indented(f"{safe(file.path)}{lines}", columns=4)
+        following = found.causes[place + 1 : place + 2]
+        if following and cause.commits and following[0].commits == cause.commits:
+            continue  # What several tables are from is told once, below the last of them.
         for commit in cause.commits:
             by = str(commit.run.pathspec) if commit.run is not None else commit.author
             message = f" “{first_line(commit.message)}”" if commit.run is None and commit.message else ""
@@ -351,17 +403,26 @@ def _data(cause: "Cause") -> str:
     return f"{safe(cause.name)} {_ends(cause, short)}{f': {said}' if said else ''}"
 
 
-def _attribution(explained: "Sequence[Explained]") -> Iterator[RenderableType]:
-    for one in explained:
-        share = f" ({one.explained / one.rows:.1%})" if one.rows else ""
-        told = (
-            f"the {_KINDS[one.kind].lower()} alone explains {one.explained:,} of {count(one.rows, 'row')}{share} of "
-            f"{safe(one.database)}/{safe(one.table)}"
-            if one.kind != "parameter"
-            else f"the parameters alone explain {one.explained:,} of {count(one.rows, 'row')}{share} of "
-            f"{safe(one.database)}/{safe(one.table)}"
-        )
-        left = f"; {count(one.left, 'row')} still differ" if one.left else ""
-        yield _hanging(Text(f"{told[0].upper()}{told[1:]}{left}"), 2)
-        yield from indented(f"{safe(one.before)} again, with that of {safe(one.after)}: {safe(one.run)}", columns=4)
+def _attribution(result: "DiffResult") -> Iterator[RenderableType]:
+    told = ""
+    for one in result.explained:
+        name = f"{safe(one.database)}/{safe(one.table)}"
+        if one.run != told:
+            told = one.run
+            what = f"with the {_TAKEN[one.kind]} of {safe(one.after)}" if one.kind is not None else "as it was"
+            yield _hanging(Text(f"{safe(one.before)} again, {what}: {safe(one.run)}"), 2)
+        if one.kind is None:
+            said = f"{name}: {count(one.apart, 'row')} other than before"
+            said += ", so that the flow is not deterministic" if one.apart else ", so that it cannot be told why"
+        else:
+            share = f" ({one.explained / one.rows:.1%})" if one.rows else ""
+            said = f"{name}: the {_TAKEN[one.kind]} alone explain{'' if one.kind == 'parameter' else 's'} "
+            said += f"{one.explained:,} of {count(one.rows, 'row')}{share}"
+            if one.left:
+                said += f"; {count(one.left, 'row')} still differ{'s' if one.left == 1 else ''}"
+        yield from indented(said, columns=4)
         yield from indented(*map(safe, one.unhonoured), columns=4, style="yellow")
+    for database, table, rows in result.unexplained:
+        if any(one.kind is not None for one in result.explained):
+            name = f"{safe(database)}/{safe(table)}"
+            yield from indented(f"{name}: {count(rows, 'row')} that nothing explains by itself, only several together")

@@ -65,7 +65,9 @@ def patch_lines(result: "DiffResult", tables: "Sequence[DiffTable]", *, shown: b
     """
     for table in tables:
         name = f"{table.database}/{table.table}"
-        yield _line(f"-- {safe(name)}: from {safe(result.before)} to {safe(result.after)}", shown=shown)
+        # Dolt's own program looks for quotes and semicolons in comments too.
+        said = re.sub("[`'\";]", "", safe(f"{name}: from {result.before} to {result.after}"))
+        yield _line(f"-- {said}", shown=shown)
         for statement in result.patch(name):
             yield _line(statement, shown=shown)
 

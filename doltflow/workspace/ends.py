@@ -13,6 +13,7 @@ from doltflow.errors import (
     nearest,
 )
 from doltflow.model.pathspec import Pathspec
+from doltflow.model.run import Status
 from doltflow.sources.dolt.made import MadeBranch, made_in
 from doltflow.workspace.at import resolve_at
 from doltflow.workspace.records import RunRecords, read_run
@@ -48,12 +49,19 @@ class End:
         name: `Flow/run_id`, or a step or task of it; `database@ref`; the branch.
         outputs: What was written: by the run, or on the branch since doltflow made it. Empty for a commit.
         heads: The commit of each database; empty for a run.
+        status: Of a run, how it ended.
     """
 
     kind: Literal["run", "commit", "branch"]
     name: str
     outputs: tuple[Output, ...] = ()
     heads: tuple[tuple[str, str], ...] = ()
+    status: Status = "successful"
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it has whole databases, and nothing of them counts as written."""
+        return self.kind != "run" and not self.outputs
 
     def output(self, database: str, table: str) -> Output | None:
         """The table of that name that was written, in whatever case."""
@@ -86,6 +94,11 @@ def find_end(workspace: Workspace, text: str) -> End:
     heads = _heads(workspace, text)
     if heads:
         return End("branch", text, (), heads)
+    if text.rstrip("@") in workspace.folders:
+        name = text.rstrip("@")
+        raise RefNotFoundError(
+            f"`{text}` names a database and no commit of it.", f"`{name}@HEAD` means the head of its default branch."
+        ) from missing
     if "@" in text:
         database, _, _ = text.rpartition("@")
         known = nearest(database, workspace.folders)
@@ -169,7 +182,7 @@ def _run(workspace: Workspace, pathspec: Pathspec) -> End:
         raise NoOutputError(
             f"`{pathspec}` wrote no table{_how(records)}.", f"`doltflow show {pathspec}` lists what it read and wrote."
         )
-    return End("run", str(pathspec), outputs)
+    return End("run", str(pathspec), outputs, status=records.run.status)
 
 
 def _how(records: RunRecords) -> str:

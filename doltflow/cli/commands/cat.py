@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from doltflow.cli.options import AtOption, listed_names
-from doltflow.cli.streams import aside, is_own_process, note, save, warn
+from doltflow.cli.streams import aside, note, save, spare_pandas, warn
 from doltflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ def cat(
             "Parquet is binary, and standard output is a terminal.", "Name a file with `--to`, or use a pipe."
         )
     with aside():
-        if is_own_process():
-            from doltflow.sources.dolt.arrow import spare_pandas
-
-            spare_pandas()
+        spare_pandas()
         from doltflow.cat import cat as ask
         from doltflow.render.cat import cat_answer, cat_note, saved_note
 

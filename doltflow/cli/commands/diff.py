@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from doltflow.cli.options import listed_names
-from doltflow.cli.streams import answer, aside, is_own_process, note, relay, warn
+from doltflow.cli.streams import answer, aside, note, relay, spare_pandas, warn
 from doltflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,12 +81,10 @@ def diff(
     names = listed_names(columns) if columns is not None else ()
     if columns is not None and not names:
         raise UsageError("No column is named.", "Leave `--columns` out to compare them all.")
-    _check(output, is_stat=is_stat, is_attributed=is_attributed, is_narrowed=bool(where or columns or tolerance))
+    _check(output, is_stat=is_stat, is_attributed=is_attributed, is_explained=is_explained, is_logged=is_logged,
+           is_limited=limit is not None, is_narrowed=bool(where or columns or tolerance))  # fmt: skip
     with aside():
-        if is_own_process():
-            from doltflow.sources.dolt.arrow import spare_pandas
-
-            spare_pandas()
+        spare_pandas()
         from doltflow.diff import LIMIT
         from doltflow.diff import diff as ask
 
@@ -111,7 +109,16 @@ def diff(
     return told
 
 
-def _check(output: Output, *, is_stat: bool, is_attributed: bool, is_narrowed: bool) -> None:
+def _check(
+    output: Output,
+    *,
+    is_stat: bool,
+    is_attributed: bool,
+    is_explained: bool,
+    is_logged: bool,
+    is_limited: bool,
+    is_narrowed: bool,
+) -> None:
     """Makes sure that the options go together.
 
     Raises:
@@ -122,9 +129,14 @@ def _check(output: Output, *, is_stat: bool, is_attributed: bool, is_narrowed: b
         raise UsageError(f"`--stat` gives no rows, and {output} is nothing but rows.", "Leave one of both out.")
     if is_attributed and is_rows:
         raise UsageError(f"`--attribute` explains, and {output} is nothing but rows.", "Take text or json.")
-    if output == "sql" and is_narrowed:
+    if is_attributed and not is_explained:
+        raise UsageError("`--attribute` explains, and `--no-why` asks for no explanation.", "Leave one of both out.")
+    if is_logged and not is_attributed:
+        raise UsageError("`--log` shows what a flow prints, and none is run.", "It goes with `--attribute`.")
+    if output == "sql" and (is_narrowed or is_limited):
         raise UsageError(
-            "A patch makes the whole of a table: `--where`, `--columns` and `--tolerance` would leave some of it out.",
+            "A patch makes the whole of a table: `--where`, `--columns`, `--tolerance` and `--limit` would leave some "
+            "of it out.",
             "`--table` chooses tables.",
         )
 
@@ -145,13 +157,17 @@ def _answer_rows(result: "DiffResult", output: Output, limit: int | None) -> boo
     seen = False
 
     def pieces(table: "DiffTable") -> "Iterator[Changed]":
-        nonlocal seen
-        for piece in limited(result.changed(table), limit):
-            seen = True
-            yield piece
+        def noticed() -> "Iterator[Changed]":
+            nonlocal seen
+            for piece in result.changed(table):
+                seen = True
+                yield piece
+
+        yield from limited(noticed(), limit)
 
     for table in different:
-        seen = seen or bool(table.schema_changes)
+        # Their contents differ, if it is only in what no row shows.
+        seen = seen or bool(table.schema_changes) or table.is_unwritten or result.asked.is_all
         if output == "csv":
             answer(csv_changes(pieces(table), shown=is_terminal(sys.stdout)))
         else:

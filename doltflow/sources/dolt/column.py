@@ -77,6 +77,11 @@ class Column:
         return self.rest.upper().lstrip().startswith("GENERATED ALWAYS")
 
     @property
+    def virtual(self) -> bool:
+        """Whether its values are computed whenever it is read, and stored nowhere."""
+        return self.generated and " STORED" not in self.rest.upper().rpartition(")")[2]
+
+    @property
     def may_be_text(self) -> bool:
         """Whether it could become a TEXT or BLOB, which can neither be indexed whole nor have a default."""
         return not self.indexed and not self.default

@@ -176,9 +176,27 @@ def ordered(
     if where is not None:
         items.append(Item(f"({where}) is true", MATCHES, _FLAG))
     by = f" order by {', '.join(sql for sql, _ in order)}" if order else ""
-    source = quote(table)
-    if where is not None and others:
-        named_too = ", ".join(f"{'NULL' if own is None else quote(own)} as {quote(name)}" for name, own in others)
-        source = f"(select *, {named_too} from {source}) as {source}"
+    source = _with_others(table, others if where is not None else ())
     is_sorted = any(is_text for _, is_text in order)
     yield from stream(connection, items, f"from {source}{by}", once=is_sorted, rows=rows)
+
+
+def check_where(
+    connection: Connection, table: str, at: str, where: str, others: Sequence[tuple[str, str | None]]
+) -> None:
+    """Makes sure that a predicate can be applied to a table at a commit, as `ordered` does.
+
+    Raises:
+        ColumnNotFoundError, QueryError: It cannot.
+    """
+    connection.use(at)
+    connection.rows(f"select 1 from {_with_others(table, others)} where ({where}) limit 0")
+
+
+def _with_others(table: str, others: Sequence[tuple[str, str | None]]) -> str:
+    """A table with more names for its columns, and with columns that are NULL."""
+    name = quote(table)
+    if not others:
+        return name
+    more = ", ".join(f"{'NULL' if own is None else quote(own)} as {quote(other)}" for other, own in others)
+    return f"(select *, {more} from {name}) as {name}"

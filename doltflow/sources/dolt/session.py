@@ -373,6 +373,12 @@ class Session:
         """Whether the schema of a table, which is there at both commits, differs between them."""
         return stats.is_reshaped(self._connection, table, from_commit, to_commit)
 
+    def check_where(self, table: str, at: str, where: str, others: Sequence[tuple[str, str | None]]) -> None:
+        """Makes sure that a predicate can be applied to a table; see `doltflow.sources.dolt.differing.check_where`."""
+        from doltflow.sources.dolt.differing import check_where
+
+        check_where(self._connection, table, at, where, others)
+
     def reached(self) -> set[str]:
         """The hashes of the commits that a branch or a tag leads to; see `doltflow.sources.dolt.standing`."""
         return standing.reached(self._connection)

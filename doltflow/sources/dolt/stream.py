@@ -18,9 +18,11 @@ from doltflow.sources.dolt.fetch import cast, microseconds, text_batch
 from doltflow.sources.dolt.types import column_type
 
 BATCH_ROWS = 20_000
+GEOMETRIES = {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
+GEOMETRIES |= {"geometrycollection", "geomcollection"}
 BULK_ROWS = 5_000
 """From so many rows on it pays to import the bulk reader and to ask again."""
-BULK_MOST = 100_000
+BULK_MOST = 125_000
 """So many rows the bulk reader may have read that nobody has taken yet."""
 
 
@@ -45,7 +47,7 @@ class Item:
         is_text = self.column.base == "bit" or (bulk and self.column.base == "decimal")
         text = f"cast({self.expression} as char)" if is_text else self.expression
         # Dolt says of all columns of `dolt_diff` that they hold no NULL, and the bulk reader takes it at its word.
-        text = f"nullif({text}, NULL)" if bulk and self.is_outer else text
+        text = f"if(true, {text}, NULL)" if bulk and self.is_outer else text
         return f"{text} as {quote(self.name)}"
 
 
@@ -71,7 +73,7 @@ def stream(
     """
     plain, bulk = (f"select {', '.join(item.sql(bulk=is_bulk) for item in items)} {rest}" for is_bulk in (False, True))
     # Dolt cannot turn a TIME into text.
-    is_bulk = not once and all(item.column.base != "time" for item in items)
+    is_bulk = not once and not any(item.column.base in ("time", *GEOMETRIES) for item in items)
     url = connection.url()
     with connection.stream(plain) as found:
         fields = found.fields()
@@ -139,4 +141,6 @@ def _values(array: pa.ChunkedArray, item: Item) -> pa.ChunkedArray:
 
 def stream_type(column: Column) -> pa.DataType:
     """The Arrow type that a column's values have in a stream."""
+    if column.base in GEOMETRIES:
+        return pa.binary()
     return pa.duration("us") if column.base == "time" else column_type(column)
