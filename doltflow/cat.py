@@ -19,6 +19,7 @@ from doltflow.lineage import Resolved
 from doltflow.model.access import Access
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
+from doltflow.sources.dolt.arrow import load
 from doltflow.sql import check_predicate
 from doltflow.workspace import Workspace, find_run, load_settings, open_workspace, read_run
 from doltflow.workspace.at import databases_asked, head_of, named_table, split_name
@@ -102,6 +103,7 @@ def cat(
         wanted = _Wanted(_version(workspace, table, at)) if run is None else _of_run(workspace, run, table)
         version = wanted.version
         session = workspace.session(version.database)
+        load()
         try:
             rows = session.read(version.table, version.commit, columns, where, limit)
         except ColumnNotFoundError as error:

@@ -31,3 +31,16 @@ def test_a_table_is_found_however_a_record_spells_it(tmp_path: Path, spell: Call
         "never": ("c", "missing", None, None, None),
     }
     assert [found[name].table for name in ("changed", "same", "new", "gone")] == ["a", "a", "b", "b"]
+
+
+def test_a_new_column_modifies_no_row(tmp_path: Path) -> None:
+    folder = make_database(
+        tmp_path / "numbers", "create table a (id int primary key, v int)", "insert into a values (1, 10), (2, 20)"
+    )
+    first = head(folder)
+    dolt(folder, "sql", "-q", "alter table a add column w int default 5; update a set v = 11 where id = 1; "
+         "insert into a values (3, 30, 3); call dolt_commit('-am', 'Wider')")  # fmt: skip
+    with Database.at(folder).open() as session:
+        found = compare_table(session, "a", first, head(folder))
+    assert (found.verdict, found.added, found.removed, found.modified) == ("different", 1, 0, 1)
+    assert found.columns == ("w", "v")

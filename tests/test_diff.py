@@ -294,6 +294,8 @@ def test_a_step_of_a_run_and_a_bare_run_id(here: Recorded, capsys: pytest.Captur
     first, second = here.runs["first"], here.runs["data"]
     data = asked(capsys, f"{first}/start", second.partition("/")[2], "--table", "TOTAL")
     assert (data["before"], data["after"]) == (f"{first}/start", second)
+    data = asked(capsys, f"{first.partition('/')[2]}/start", second, "--table", "total")
+    assert (data["before"], data["after"]) == (f"{first}/start", second)
     assert counts(data) == {"results/total": (0, 0, 1)}
 
 
@@ -456,6 +458,30 @@ def test_a_table_that_came(capsys: pytest.CaptureFixture[str]) -> None:
     assert data["summary"] == "differs because `u` is only in `db@main`"
     assert [(table["table"], table["added"]) for table in data["tables"]] == [("t", 0), ("u", 1)]
     assert [change["change"] for change in data["tables"][1]["schema_changes"]] == ["table-added"]
+
+
+def test_a_table_that_was_renamed(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_database(
+        Path("db"), "create table t (id int primary key, v int)", "insert into t values (1, 1), (2, 2)"
+    )
+    dolt(folder, "sql", "-q", "alter table t rename to u; update u set v = 3 where id = 1; "
+         "create table w (id int primary key); call dolt_commit('-Am', 'Renamed')")  # fmt: skip
+    data = asked(capsys, "db@main~1", "db@main")
+    assert counts(data) == {"db/u": (0, 0, 1), "db/w": (0, 0, 0)}
+    assert data["tables"][0]["schema_changes"] == [
+        {"change": "table-renamed", "column": None, "before": "t", "after": "u"}
+    ]
+    assert "  table t is now called u" in printed(capsys, "db@main~1", "db@main").splitlines()
+    assert main(["diff", "db@main~1", "db@main", "--output", "sql"]) == 0
+    patch = capsys.readouterr().out
+    dolt(folder, "branch", "scratch", "main~1")
+    dolt(folder, "--branch", "scratch", "sql", stdin=patch)
+    for table in ("u", "w"):
+        hashes = [
+            dolt(folder, "--branch", branch, "sql", "-r", "csv", "-q", f"select dolt_hashof_table('{table}')")
+            for branch in ("scratch", "main")
+        ]
+        assert hashes[0] == hashes[1]
 
 
 # Databases
@@ -777,6 +803,12 @@ def test_a_run_without_outputs(here: Recorded, capsys: pytest.CaptureFixture[str
     code, name, message, hint = refused(capsys, f"{run}/end", run)
     assert (code, name, message) == (3, "no-output", f"`{run}/end` wrote no table.")
     assert hint == f"`doltflow show {run}/end` lists what it read and wrote."
+    assert refused(capsys, "AttributedFlow", run) == (
+        3,
+        "run-not-found",
+        "`AttributedFlow` is a flow, and no run of it.",
+        "`AttributedFlow/latest` is its newest run.",
+    )
     code, name, _, hint = refused(capsys, "AttributedFlw/latest", run)
     assert (code, name) == (3, "run-not-found")
     assert hint.startswith("Did you mean `AttributedFlow`?")

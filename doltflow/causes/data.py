@@ -5,6 +5,7 @@ from itertools import zip_longest
 
 from doltflow.causes.cause import Cause, Direction, Found, Side
 from doltflow.causes.inputs import Inputs, Key, Seen
+from doltflow.compare.counts import changed_rows
 from doltflow.errors import DoltError
 from doltflow.model.commit import Commit
 from doltflow.sources.dolt import Session
@@ -99,9 +100,8 @@ class TableCauses:
         table, span = after.version.table, (before.version.commit, after.version.commit)
         try:
             is_reshaped = session.is_reshaped(table, *span)
-            # To Dolt every row of such a table is another one.
             if rows is None:
-                rows = _counted(session, table, *span) if is_reshaped else session.changed_rows(table, *span)
+                rows = changed_rows(session, table, *span)
         except DoltError as error:
             is_reshaped = False
             self.unknown.append(f"By how many rows `{table}` differs cannot be told: {error.message}")
@@ -167,16 +167,3 @@ def _alone(seen: Seen, side: Side) -> Cause:
         table=version.table,
         kept=seen.kept,
     )
-
-
-def _counted(session: Session, table: str, before: str, after: str) -> ChangedRows | None:
-    """By how many rows a table differs whose declaration differs too, as `diff` compares them."""
-    from doltflow.compare.changed import Comparison
-    from doltflow.compare.merging import Side
-    from doltflow.compare.summary import summarise
-
-    old, new = (session.definition(table, commit) for commit in (before, after))
-    if old is None or new is None:
-        return None
-    counts = summarise(Comparison(Side(session, old, before), Side(session, new, after)), 0, is_counted=False)
-    return ChangedRows(counts.added, counts.removed, counts.modified)

@@ -39,7 +39,7 @@ def is_own_process() -> bool:
 
 
 def spare_pandas() -> None:
-    """Has Arrow do without pandas, where this process is the program and makes no frames."""
+    """Has Arrow do without pandas, where this process is the program: it makes no frames."""
     if is_own_process():
         from doltflow.sources.dolt.arrow import spare_pandas as spare
 

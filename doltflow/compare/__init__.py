@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from doltflow.compare.counts import changed_rows
 from doltflow.errors import TableNotFoundError
 from doltflow.sources.dolt import Session
 
@@ -50,7 +51,7 @@ def compare_table(session: Session, table: str, recorded: str, now: str) -> Tabl
         return TableVerdict(session.name, table, "missing", None, None, None, (), recorded, now)
     if before == after:
         return TableVerdict(session.name, table, "identical", 0, 0, 0, (), recorded, now)
-    counts = session.changed_rows(table, recorded, now) if before is not None else None
+    counts = changed_rows(session, table, recorded, now) if before is not None else None
     columns = _columns(session, table, recorded, now) if before is not None else ()
     if counts is None:
         return TableVerdict(session.name, table, "different", None, None, None, columns, recorded, now)

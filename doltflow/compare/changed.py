@@ -61,14 +61,9 @@ class Comparison:
 
     @cached_property
     def is_in_one_database(self) -> bool:
-        """Whether one database has both versions, under one name."""
+        """Whether one database has both versions, if only under another name since."""
         before, after = self.before, self.after
-        return (
-            before is not None
-            and after is not None
-            and before.session is after.session
-            and before.definition.name == after.definition.name
-        )
+        return before is not None and after is not None and before.session is after.session
 
     @property
     def is_walked(self) -> bool:
@@ -105,6 +100,9 @@ class Comparison:
         if self.after is None:
             return (SchemaChange("table-removed"),)
         found = schema_changes(*self._definitions, self.of)
+        names = [of.name for of in self._definitions]
+        if self.is_in_one_database and names[0] != names[1]:
+            found = (SchemaChange("table-renamed", None, *names), *found)
         asked = {name.casefold() for name in self.asked.columns}
         if not asked:
             return found

@@ -47,6 +47,8 @@ def patch(of: Comparison) -> Iterator[str]:
         yield f"DROP TABLE {quote(before.definition.name)};"
         yield from _made_anew(after)
     else:
+        if before.definition.name != after.definition.name:
+            yield f"RENAME TABLE {quote(before.definition.name)} TO {quote(after.definition.name)};"
         yield from _altered(of, before, after)
     yield from _counter(before.definition, after.definition)
     if counts:

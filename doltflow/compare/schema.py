@@ -12,6 +12,7 @@ from doltflow.sources.dolt.differing import Both, Where
 Change = Literal[
     "table-added",
     "table-removed",
+    "table-renamed",
     "column-added",
     "column-removed",
     "column-renamed",

@@ -9,6 +9,7 @@ from doltflow.compare.asked import Asked
 from doltflow.compare.tolerance import Tolerance
 from doltflow.diff.result import DiffResult
 from doltflow.errors import QueryError, UsageError
+from doltflow.sources.dolt.arrow import load
 from doltflow.sql import check_predicate, is_aggregate
 from doltflow.workspace import Workspace, load_settings, open_workspace
 from doltflow.workspace.ends import End, begin_end, find_end
@@ -73,7 +74,7 @@ def diff(
     with open_workspace(load_settings(folder), None, folder) as workspace:
         for text in (a, b):
             begin_end(workspace, text)
-        # Arrow, while the servers start.
+        load()  # While the servers start.
         from doltflow.diff.tables import tables_of
 
         ends = find_end(workspace, a), find_end(workspace, b)

@@ -83,6 +83,10 @@ def _of_commits(workspace: Workspace, a: tuple[str, str], b: tuple[str, str]) ->
     (one, before), (other, after) = a, b
     names = {table.casefold(): table for table in workspace.tables(one, before)}
     later = {table.casefold(): table for table in workspace.tables(other, after)}
+    renamed = workspace.session(one).renamed_tables(before, after) if one == other else {}
+    for new, old in renamed.items():
+        if old.casefold() not in later and new.casefold() in later and new.casefold() not in names:
+            names[new.casefold()] = names.pop(old.casefold(), old)
     return [
         (
             _in_commit(workspace, one, names[key], before) if key in names else None,

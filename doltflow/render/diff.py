@@ -231,7 +231,7 @@ def _counts(table: "DiffTable") -> Iterator[str | tuple[str, str]]:
         yield (f"{count(number, 'row')} {change}" if not place else f"{number:,} {change}", _MARKS[change][1])
     if not parts:
         yield "no row differs" if table.before is not None and table.after is not None else "without rows"
-    changes = [change for change in found.schema_changes if not change.change.startswith("table-")]
+    changes = [change for change in found.schema_changes if change.change not in ("table-added", "table-removed")]
     if changes:
         yield f", {count(len(changes), 'change')} of its schema"
 
@@ -260,6 +260,8 @@ def _schema(change: "SchemaChange") -> str:
     before, after = (safe(text, lines=True) if text is not None else "" for text in (change.before, change.after))
     name = name_text(change.column) if change.column is not None else ""
     match change.change:
+        case "table-renamed":
+            return f"table {before} is now called {after}"
         case "column-added":
             return f"column {name} added: {after}"
         case "column-removed":

@@ -15,6 +15,7 @@ from doltflow.errors import (
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Status
 from doltflow.sources.dolt.made import MadeBranch, made_in
+from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.at import resolve_at
 from doltflow.workspace.records import RunRecords, read_run
 from doltflow.workspace.runs import find_run
@@ -88,12 +89,14 @@ def find_end(workspace: Workspace, text: str) -> End:
     if found is not None:
         return found
     try:
-        return _run(workspace, find_run(workspace, text))
+        return _run(workspace, _find_run(workspace, text))
     except RunNotFoundError as error:
         missing = error
     heads = _heads(workspace, text)
     if heads:
         return End("branch", text, (), heads)
+    if text in (workspace.ask_store(Store.flows) or ()):
+        raise RunNotFoundError(f"`{text}` is a flow, and no run of it.", f"`{text}/latest` is its newest run.")
     if text.rstrip("@") in workspace.folders:
         name = text.rstrip("@")
         raise RefNotFoundError(
@@ -173,6 +176,14 @@ def _written_since(workspace: Workspace, database: str, head: str, made: MadeBra
 
 
 # A run
+
+
+def _find_run(workspace: Workspace, text: str) -> Pathspec:
+    """The run, or the step or task of one, which may be named by a bare run id too."""
+    bare, _, below = text.partition("/")
+    if bare.isdigit() and below:
+        return find_run(workspace, f"{find_run(workspace, bare)}/{below}")
+    return find_run(workspace, text)
 
 
 def _run(workspace: Workspace, pathspec: Pathspec) -> End:

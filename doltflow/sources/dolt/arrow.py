@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+_spared = False
+
 
 class _Absent:
     """Says of pandas that it is not installed."""
@@ -19,18 +21,23 @@ class _Absent:
 
 
 def spare_pandas() -> None:
-    """Makes Arrow do without pandas, which it would import with the first value that it is given: 0.2 seconds.
+    """Has Arrow, when it is loaded, do without pandas, which it would import with its first value: 0.2 seconds.
 
-    It is for a program that makes no frames of Arrow's tables: from here on nobody in this process can. Where pandas is
-    imported already there is nothing to spare.
+    It is for a program that makes no frames of Arrow's tables: nobody in this process will be able to.
     """
-    if "pandas" in sys.modules:
-        return
+    global _spared  # noqa: PLW0603 (it is about the process)
+    _spared = True
+
+
+def load() -> None:
+    """Imports Arrow, before who needs it does; without pandas where that is to be spared and is not there already."""
     finder = _Absent()
-    sys.meta_path.insert(0, finder)
+    if _spared and "pandas" not in sys.modules:
+        sys.meta_path.insert(0, finder)
     try:
         import pyarrow
 
-        pyarrow.scalar(0)  # Arrow asks once, and remembers.
+        pyarrow.scalar(0)  # Arrow asks for pandas once, and remembers.
     finally:
-        sys.meta_path.remove(finder)
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)

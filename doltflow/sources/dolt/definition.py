@@ -78,6 +78,13 @@ def schema_statements(connection: Connection, table: str, before: str, after: st
     return [str(row[0]) for row in connection.rows(query, [before, after, table, _STATEMENTS])]
 
 
+def renamed_tables(connection: Connection, before: str, after: str) -> dict[str, str]:
+    """The names that tables had at a commit, by the names that they have at another; only those that differ."""
+    connection.use(after)
+    query = "select from_table_name, to_table_name from dolt_diff_summary(%s, %s) where diff_type = 'renamed'"
+    return {str(new): str(old) for old, new in connection.rows(query, [before, after])}
+
+
 def renamed_columns(connection: Connection, table: str, before: str, after: str) -> dict[str, str]:
     """The names that columns had at a commit, by the names that they have at another; only those that differ."""
     try:

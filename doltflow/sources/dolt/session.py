@@ -1,11 +1,8 @@
 """What one can ask a database while it is open."""
 
-import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doltflow.errors import (
@@ -20,9 +17,10 @@ from doltflow.model.pathspec import Pathspec
 from doltflow.model.quoting import literal, quote
 from doltflow.model.row import RowChanges
 from doltflow.sources.dolt import cells, history, past, refs, rowkeys, standing, stats
+from doltflow.sources.dolt.author import configured_author
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection
-from doltflow.sources.dolt.definition import Definition, definition, renamed_columns, schema_statements
+from doltflow.sources.dolt.definition import Definition, definition, renamed_columns, renamed_tables, schema_statements
 from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.remains import remains
 from doltflow.sources.dolt.server import Endpoint
@@ -263,10 +261,7 @@ class Session:
 
     def author(self) -> str | None:
         """`Name <mail>` as Dolt is configured for this folder, or None where nobody configured it."""
-        settings = _settings(Path(os.environ.get("DOLT_ROOT_PATH") or Path.home()) / ".dolt" / "config_global.json")
-        settings |= _settings(self.database.folder / ".dolt" / "config.json")
-        name, email = settings.get("user.name"), settings.get("user.email")
-        return format_author(name, email or "") if name else None
+        return configured_author(self.database.folder)
 
     def commit_at(self, head: str, moment: datetime) -> str:
         """The hash of the commit that a branch was at at a moment; see `doltflow.sources.dolt.past.commit_at`."""
@@ -333,6 +328,10 @@ class Session:
         """How a table is declared at a commit; None where it is not there."""
         return definition(self._connection, table, at)
 
+    def renamed_tables(self, before: str, after: str) -> dict[str, str]:
+        """The names that tables had at a commit, by the names that they have at another; only those that differ."""
+        return renamed_tables(self._connection, before, after)
+
     def renamed_columns(self, table: str, before: str, after: str) -> dict[str, str]:
         """The names that columns had at a commit, by the names that they have at another; only those that differ."""
         return renamed_columns(self._connection, table, before, after)
@@ -386,17 +385,3 @@ class Session:
     def uncommitted(self, branch: str) -> list[str]:
         """The tables that have uncommitted changes on a branch; see `doltflow.sources.dolt.standing`."""
         return standing.uncommitted(self._connection, branch)
-
-
-def format_author(name: str, email: str) -> str:
-    """`Name <mail>`, without what would break that form."""
-    strip = str.maketrans("<>\r\n", "    ")
-    return f"{name.translate(strip).strip()} <{email.translate(strip).strip()}>"
-
-
-def _settings(file: Path) -> dict[str, str]:
-    try:
-        data = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return {str(k): str(v) for k, v in data.items()} if isinstance(data, Mapping) else {}
