@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FLOWS, dolt, footprint, head, sql
+from conftest import dolt, footprint, head, sql
+from flows.attributed import run_with
 from flows.harness import World, world
 
 from doltflow.errors import FlowFileError, NotReplayableError, RerunFailedError, RunNotFoundError
@@ -17,6 +18,7 @@ from doltflow.rerun.counterfactual import Counterfactual, Swap, counterfactual
 from doltflow.rerun.making import listed_branches
 from doltflow.workspace import Workspace, load_settings, open_workspace, read_run
 
+pytestmark = pytest.mark.long
 PLUS = ("* self.factor + 1", "* self.factor + 100")
 MORE = (
     ("* self.factor + 1", "* self.factor + self.more"),
@@ -78,16 +80,6 @@ class Recorded:
             with counterfactual(workspace, self.run(before), self.run(after), swap, **given) as found:
                 yield workspace, found
             assert [item.made.branch for item in listed_branches(workspace)] == []
-
-
-def run_with(here: World, changes: tuple[tuple[str, str], ...], *arguments: str) -> str:
-    """A run of the flow with its code changed."""
-    text = (FLOWS / "attributed_flow.py").read_text()
-    for before, after in changes:
-        assert before in text
-        text = text.replace(before, after)
-    (here.folder / "attributed_flow.py").write_text(text)
-    return here.run(str(here.folder / "attributed_flow.py"), *arguments).pathspec
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import FLOWS, dolt, footprint, head, make_database, sql
+from conftest import dolt, footprint, head, make_database, sql
+from flows.attributed import changed_script, run_with
 from flows.harness import World, world
 
 import doltflow
@@ -53,16 +54,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         runs["code"] = run_with(here, (MORE,))
         runs["parameter"] = run_with(here, (), "--the-factor", "3")
         yield Recorded(here, runs, head(here.folder / "results"))
-
-
-def run_with(here: World, changes: tuple[tuple[str, str], ...], *arguments: str) -> str:
-    """A run of the flow with its code changed."""
-    text = (FLOWS / "attributed_flow.py").read_text()
-    for before, after in changes:
-        assert before in text
-        text = text.replace(before, after)
-    (here.folder / "attributed_flow.py").write_text(text)
-    return here.run(str(here.folder / "attributed_flow.py"), *arguments).pathspec
 
 
 @pytest.fixture
@@ -362,13 +353,7 @@ def test_a_run_that_failed(here: Recorded, capsys: pytest.CaptureFixture[str]) -
     made = "        with self.results() as dolt:\n            made"
     fails = ((made, f"        assert False\n{made}"),)
     good = run_with(here.world, ())
-    text = (FLOWS / "attributed_flow.py").read_text()
-    for before, after in fails:
-        assert before in text
-        text = text.replace(before, after)
-    script = here.world.folder / "attributed_flow.py"
-    script.write_text(text)
-    bad = here.world.run(str(script), check=False).pathspec
+    bad = here.world.run(changed_script(here.world, fails), check=False).pathspec
     data = asked(capsys, good, bad)
     assert data["summary"] == f"differs because only {good} wrote `total`, and not {bad}, which failed"
     assert {table["table"]: table["identical"] for table in data["tables"]} == {"scaled": True, "total": False}

@@ -200,21 +200,21 @@ def compare(places: Databases, pair: Pair, asked: Asked, where: Predicate | None
 
 
 @given(data=st.data())
-@settings(quick, max_examples=25)
+@settings(quick, max_examples=15)
 def test_all_that_differs(places: Databases, data: st.DataObject) -> None:
     pair = data.draw(pairs(KEYED))
     compare(places, pair, Asked(), None)
 
 
 @given(data=st.data())
-@settings(quick, max_examples=25)
+@settings(quick, max_examples=15)
 def test_what_is_asked_for(places: Databases, data: st.DataObject) -> None:
     pair = data.draw(pairs(KEYED))
     compare(places, pair, *data.draw(questions(pair)))
 
 
 @given(data=st.data())
-@settings(quick, max_examples=25)
+@settings(quick, max_examples=15)
 def test_rows_without_a_key(places: Databases, data: st.DataObject) -> None:
     pair = data.draw(pairs(["none"]))
     compare(places, pair, *data.draw(questions(pair) | st.just((Asked(), None))))

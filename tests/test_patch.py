@@ -327,7 +327,7 @@ def test_identical_versions_have_no_patch(session: Session) -> None:
 
 @given(pair=pairs(tuple(KEYS)))
 @settings(
-    phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), max_examples=20
+    phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), max_examples=12
 )
 def test_any_two_versions(places: Databases, pair: Pair) -> None:
     routes = places.routes(pair, Asked())

@@ -131,3 +131,17 @@ def test_who_stops_leaves_nothing_behind(
         pieces.close()
         assert of.after.session.row_count("t", of.after.commit) == ROWS
     assert commit(places.both, "create table if not exists u (k int primary key)") != ends[1]
+
+
+def test_rows_that_dolt_has_to_sort(places: Databases, ends: tuple[str, str]) -> None:
+    retyped = commit(places.both, "alter table t modify k varchar(20) not null")
+    without = commit(places.both, "alter table t drop primary key")
+    for after, asked, counts in (
+        (retyped, Asked(), (MOVED, MOVED, ROWS - MOVED)),
+        (without, Asked(columns=("k",)), (MOVED, MOVED, 0)),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stream, "BULK_ROWS", 1_000)
+            patch.setattr(stream, "BULK_MOST", 23_000)
+            found = summarise(between(places.both, "t", ends[0], after, asked), 0)
+        assert (found.added, found.removed, found.modified) == counts

@@ -1,36 +1,33 @@
 """What differs between two ends, and why, for people and as JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from doltflow.model.row import Row
-from doltflow.render.cells import cell, exact, exact_row, key_text, name_text
+from doltflow.render.cells import cell, exact, key_text, name_text
+from doltflow.render.diff_data import diff_data
+from doltflow.render.diff_why import explained_text, why_text
 from doltflow.render.envelope import envelope
-from doltflow.render.sections import indented, section
+from doltflow.render.sections import hanging, indented, section
 from doltflow.render.terminal import drawn
-from doltflow.render.text import count, first_line, moment, safe, short, value
+from doltflow.render.text import count, safe, value
 
 if TYPE_CHECKING:
-    from doltflow.causes import Cause, Causes
     from doltflow.compare.asked import Asked
     from doltflow.compare.schema import SchemaChange
     from doltflow.compare.summary import ColumnDifference, RowDifference, TableDifference
-    from doltflow.compare.versions import Version
     from doltflow.diff import DiffResult, DiffTable
 
 _LONGEST = 120
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "modified": ("~", "yellow")}
-_TAKEN = {"data": "data", "code": "code", "parameter": "parameters", "environment": "environment"}
 _FEW = 3
 """So many identical tables have a line each."""
 _BEFORE = 20
-_KINDS = {"data": "Data", "code": "Code", "parameter": "Parameters", "environment": "Environment"}
 
 
 def diff_answer(result: "DiffResult", output: str, stream: TextIO | None, *, stat: bool) -> Iterator[str]:
@@ -39,140 +36,6 @@ def diff_answer(result: "DiffResult", output: str, stream: TextIO | None, *, sta
         yield envelope("diff", diff_data(result))
     else:
         yield drawn(_text(result, stat=stat), stream)
-
-
-# JSON
-
-
-def diff_data(result: "DiffResult") -> dict[str, Any]:
-    """`before`, `after`, `identical`, `summary`, `tables`, `causes`, `same`, `unknown` and so on."""
-    return {
-        "before": result.before,
-        "after": result.after,
-        "identical": result.identical,
-        "summary": result.summary,
-        "tables": [table_data(table) for table in result.tables],
-        "causes": [_cause_data(found, cause) for found in result.causes for cause in found.causes],
-        "same": [{"runs": [found.before, found.after], "kind": kind} for found in result.causes for kind in found.same],
-        "unknown": [
-            {"runs": [found.before, found.after], "kind": kind, "why": why}
-            for found in result.causes
-            for kind, why in found.unknown
-        ],
-        "asked": {
-            "where": result.asked.where,
-            "columns": list(result.asked.columns),
-            "tolerance": result.asked.tolerance.text if result.asked.tolerance is not None else None,
-        },
-        "unexplained": [
-            {"database": database, "table": table, "rows": rows} for database, table, rows in result.unexplained
-        ],
-        "explained": [_fields(one) | {"log": str(one.log)} for one in result.explained],
-        "warnings": list(result.warnings),
-    }
-
-
-def table_data(table: "DiffTable") -> dict[str, Any]:
-    """A table at both ends, and how it differs."""
-    found = table.difference
-    data: dict[str, Any] = {
-        "database": table.database,
-        "table": table.table,
-        "before": _version_data(table.before),
-        "after": _version_data(table.after),
-    }
-    if found is None:
-        return data
-    return data | {
-        "identical": not found.is_different,
-        "added": found.added,
-        "removed": found.removed,
-        "modified": found.modified,
-        "schema_changes": [_fields(change) for change in found.schema_changes],
-        "columns": [_column_data(column) for column in found.columns],
-        "sample": [row_data(row) for row in found.sample],
-        "more": found.more,
-    }
-
-
-def _version_data(version: "Version | None") -> dict[str, Any] | None:
-    if version is None:
-        return None
-    return {"database": version.database, "table": version.table, "commit": version.commit, "run": version.run}
-
-
-def _column_data(column: "ColumnDifference") -> dict[str, Any]:
-    largest = column.largest
-    return {
-        "name": column.name,
-        "numeric": column.is_numeric,
-        "changed": column.changed,
-        "count": column.count,
-        "mean": column.mean,
-        "median": column.median,
-        "largest": None
-        if largest is None
-        else {
-            "change": exact(largest.change),
-            "before": exact(largest.before),
-            "after": exact(largest.after),
-            "key": exact_row(largest.key),
-        },
-    }
-
-
-def row_data(row: "RowDifference") -> dict[str, Any]:
-    """A row that differs; decimals, dates and bytes as text, so that nothing is lost."""
-    return {
-        "change": row.change,
-        "key": exact_row(row.key),
-        "before": exact_row(row.before),
-        "after": exact_row(row.after),
-        "columns": list(row.columns),
-    }
-
-
-def _cause_data(found: "Causes", cause: "Cause") -> dict[str, Any]:
-    data = {
-        "runs": [found.before, found.after],
-        "kind": cause.kind,
-        "name": cause.name,
-        "before": cause.before,
-        "after": cause.after,
-        "only": cause.only,
-    }
-    if cause.kind == "code":
-        data["files"] = [_fields(file) for file in cause.files]
-    if cause.kind == "data":
-        data |= {
-            "database": cause.database,
-            "table": cause.table,
-            "added": cause.added,
-            "removed": cause.removed,
-            "modified": cause.modified,
-            "schema_changed": cause.schema_changed,
-            "direction": cause.direction,
-            "kept": cause.kept,
-            "commits": [
-                {
-                    "hash": commit.hash,
-                    "author": commit.author,
-                    "date": commit.date,
-                    "message": commit.message,
-                    "run": str(commit.run.pathspec) if commit.run is not None else None,
-                }
-                for commit in cause.commits
-            ],
-            "more": cause.more,
-        }
-    return data
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
-
-
-# Text
 
 
 def _text(result: "DiffResult", *, stat: bool) -> Iterator[RenderableType]:
@@ -198,8 +61,8 @@ def _text(result: "DiffResult", *, stat: bool) -> Iterator[RenderableType]:
             f"{count(len(identical), 'table')} are ", ("identical", "green"), f": {names}", overflow="fold"
         )
     if not stat:
-        yield from _why(result.causes)
-    yield from section("Explained", _attribution(result))
+        yield from why_text(result.causes)
+    yield from section("Explained", explained_text(result))
 
 
 def _asked(asked: "Asked") -> str:
@@ -247,9 +110,9 @@ def _table(table: "DiffTable") -> Iterator[RenderableType]:
         return
     for change in found.schema_changes:
         if said := _schema(change):
-            yield _hanging(Text(said, style="magenta"), 2)
+            yield hanging(Text(said, style="magenta"), 2)
     for column in found.columns:
-        yield _hanging(_column(column), 2)
+        yield hanging(_column(column), 2)
     for row in found.sample:
         yield _marked(row)
     if found.more:
@@ -339,92 +202,3 @@ def _apart(before: Row, old: str, after: Row, new: str) -> tuple[str, str]:
     lengths = [f" ({len(text):,} characters)" for text in (one, other)]
     sign = "…" if begin else ""
     return f"{sign}{told[0]}{lengths[0]}", f"{sign}{told[1]}{lengths[1]}"
-
-
-def _hanging(text: Text, columns: int) -> RenderableType:
-    text.overflow = "fold"
-    return Padding(text, (0, 0, 0, columns), expand=False)
-
-
-# Why
-
-
-def _why(causes: "Sequence[Causes]") -> Iterator[RenderableType]:
-    for found in causes:
-        title = "Why" if len(causes) == 1 else f"Why: {safe(found.before)} → {safe(found.after)}"
-        parts = list(_causes(found))
-        if parts:
-            yield from section(title, parts)
-
-
-def _causes(found: "Causes") -> Iterator[RenderableType]:
-    for place, cause in enumerate(found.causes):
-        yield _hanging(Text.assemble((f"{_KINDS[cause.kind]}: ", "bold"), _cause(cause)), 2)
-        for file in cause.files:
-            lines = "" if file.added is None else f" | +{file.added} −{file.removed}"
-            yield from indented(f"{safe(file.path)}{lines}", columns=4)
-        following = found.causes[place + 1 : place + 2]
-        if following and cause.commits and following[0].commits == cause.commits:
-            continue  # What several tables are from is told once, below the last of them.
-        for commit in cause.commits:
-            by = str(commit.run.pathspec) if commit.run is not None else commit.author
-            message = f" “{first_line(commit.message)}”" if commit.run is None and commit.message else ""
-            line = f"{short(commit.hash)}  {moment(commit.date)}  {safe(by)}{message}"
-            yield from indented(line, columns=4)
-        if cause.more:
-            yield from indented(f"and {count(cause.more, 'commit')} before", columns=4)
-    for kind, why in found.unknown:
-        yield _hanging(Text.assemble((f"{_KINDS[kind]}: ", "bold"), safe(why)), 2)
-    same = ", ".join(_KINDS[kind].lower() for kind in found.same)
-    if same and found.causes:
-        yield from indented(f"The same: {same}", style="dim")
-
-
-def _cause(cause: "Cause") -> str:
-    match cause.kind:
-        case "data":
-            return _data(cause)
-        case "code":
-            return f"{cause.name} {_ends(cause, short)}"
-        case _:
-            return f"{safe(cause.name)} {_ends(cause, value)}"
-
-
-def _ends(cause: "Cause", shown: Any) -> str:
-    if cause.only is not None:
-        side, end = ("first", cause.before) if cause.only == "before" else ("second", cause.after)
-        return f"only in the {side}: {shown(end)}"
-    return f"{shown(cause.before)} → {shown(cause.after)}"
-
-
-def _data(cause: "Cause") -> str:
-    numbers = ((cause.added, "added"), (cause.removed, "removed"), (cause.modified, "modified"))
-    rows = ", ".join(f"{count(number, 'row')} {verb}" for number, verb in numbers if number)
-    told = [rows, "its schema changed" if cause.schema_changed else ""]
-    said = ", ".join(part for part in told if part)
-    return f"{safe(cause.name)} {_ends(cause, short)}{f': {said}' if said else ''}"
-
-
-def _attribution(result: "DiffResult") -> Iterator[RenderableType]:
-    told = ""
-    for one in result.explained:
-        name = f"{safe(one.database)}/{safe(one.table)}"
-        if one.run != told:
-            told = one.run
-            what = f"with the {_TAKEN[one.kind]} of {safe(one.after)}" if one.kind is not None else "as it was"
-            yield _hanging(Text(f"{safe(one.before)} again, {what}: {safe(one.run)}"), 2)
-        if one.kind is None:
-            said = f"{name}: {count(one.apart, 'row')} other than before"
-            said += ", so that the flow is not deterministic" if one.apart else ", so that it cannot be told why"
-        else:
-            share = f" ({one.explained / one.rows:.1%})" if one.rows else ""
-            said = f"{name}: the {_TAKEN[one.kind]} alone explain{'' if one.kind == 'parameter' else 's'} "
-            said += f"{one.explained:,} of {count(one.rows, 'row')}{share}"
-            if one.left:
-                said += f"; {count(one.left, 'row')} still differ{'s' if one.left == 1 else ''}"
-        yield from indented(said, columns=4)
-        yield from indented(*map(safe, one.unhonoured), columns=4, style="yellow")
-    for database, table, rows in result.unexplained:
-        if any(one.kind is not None for one in result.explained):
-            name = f"{safe(database)}/{safe(table)}"
-            yield from indented(f"{name}: {count(rows, 'row')} that nothing explains by itself, only several together")

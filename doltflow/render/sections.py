@@ -21,3 +21,9 @@ def indented(*lines: str, columns: int = 2, style: str = "") -> Iterator[Rendera
     for line in lines:
         if line:
             yield Padding(Text(line, style=style, overflow="fold"), (0, 0, 0, columns), expand=False)
+
+
+def hanging(text: Text, columns: int) -> RenderableType:
+    """A text so many columns from the left, folded and never cut."""
+    text.overflow = "fold"
+    return Padding(text, (0, 0, 0, columns), expand=False)
