@@ -96,15 +96,7 @@ def run(arguments: list[str], folder: Path, output: Path | None = None) -> float
     return seconds
 
 
-def peak_of(arguments: list[str], folder: Path) -> float:
-    """The peak resident memory of a program, in MiB."""
-    process = subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_maxrss / 1024  # Linux counts in kibibytes.
-
-
-def own_peak_of(arguments: list[str], folder: Path) -> tuple[float, float]:
+def peak_of(arguments: list[str], folder: Path) -> tuple[float, float]:
     """The peak resident memory of a program's own process, in MiB, and its seconds.
 
     What `wait4` tells is also about the processes that it waited for, such as Dolt's server.
@@ -255,7 +247,7 @@ def history_figures(folder: Path) -> list[Figure]:
                 raw.append(times[1])
                 warm.append(more[0])
                 few.append(more[1])
-        peak = peak_of(trace, long.folder)
+        peak, _ = peak_of(trace, long.folder)
         name = f"`doltflow trace` of {commits:,} commits and {commits // 2:,} runs"
         figures.append(figure(f"{name}, cold / `dolt sql` of their `dolt_log`", 1.5, cold, raw, peak))
         figures.append(figure(f"{name}, warm / the same on 100 commits", 1.2, warm, few, peak))
@@ -278,7 +270,7 @@ def rerun_figures(folder: Path) -> list[Figure]:
             ours.append(seconds)
             raw.append(raw_seconds)
     name = "`doltflow replay` of a flow on 500,000 prices / `python flow.py run` of it"
-    figures = [figure(name, 1.15, ours, raw, peak_of(replay, usual.folder))]
+    figures = [figure(name, 1.15, ours, raw, peak_of(replay, usual.folder)[0])]
 
     few, many = reruns.Reruns(folder / "few", 10_000), reruns.Reruns(folder / "many", 1_000_000)
     for each in (few, many):
@@ -292,7 +284,7 @@ def rerun_figures(folder: Path) -> list[Figure]:
         if number:
             ours.append(pair[0])
             raw.append(pair[1])
-    peak = peak_of([doltflow, "backtest", "--commit", many.first, "--branch", "last"], many.folder)
+    peak, _ = peak_of([doltflow, "backtest", "--commit", many.first, "--branch", "last"], many.folder)
     name = "`doltflow backtest`: branches on 1,000,000 rows / on 10,000"
     figures.append(figure(name, 1.1, ours, raw, peak))
 
@@ -321,7 +313,7 @@ def diff_figures(folder: Path) -> list[Figure]:
             if number:
                 ours.append(pair[0])
                 raw.append(pair[1])
-        peak, _ = own_peak_of(changes.ours(rows), changes.folder)
+        peak, _ = peak_of(changes.ours(rows), changes.folder)
         name = f"`doltflow diff` of {rows:,} changed rows of {diffs.ROWS:,}"
         figures.append(figure(f"{name} / `dolt sql` of `dolt_diff`", 1.5, ours, raw, peak))
         above = [(a - b) / 0.6 for a, b in zip(ours, raw, strict=True)]
@@ -333,7 +325,7 @@ def diff_figures(folder: Path) -> list[Figure]:
         for _ in range(peer_rounds):
             ours.append(run(changes.ours(rows), changes.folder))
             raw.append(run(changes.peer(rows), changes.database))
-        raw_peak, _ = own_peak_of(changes.peer(rows), changes.database)
+        raw_peak, _ = peak_of(changes.peer(rows), changes.database)
         figures.append(
             figure(f"{name} / both versions compared by datacompy in pandas", 0.1, ours, raw, peak, raw_peak)
         )
@@ -341,7 +333,7 @@ def diff_figures(folder: Path) -> list[Figure]:
     for output in ("text", "jsonl"):
         print(f"  memory of {output} …", file=sys.stderr)
         (peak, seconds), (raw_peak, raw_seconds) = (
-            own_peak_of(changes.ours(rows, "--output", output), changes.folder) for rows in (diffs.ROWS, 100_000)
+            peak_of(changes.ours(rows, "--output", output), changes.folder) for rows in (diffs.ROWS, 100_000)
         )
         name = f"memory of `doltflow diff --output {output}`: {diffs.ROWS:,} changed rows / 100,000"
         figures.append(figure(name, 1.25, [seconds], [raw_seconds], peak, raw_peak, [peak / raw_peak]))

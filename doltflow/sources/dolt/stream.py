@@ -22,6 +22,8 @@ GEOMETRIES = {"geometry", "point", "linestring", "polygon", "multipoint", "multi
 GEOMETRIES |= {"geometrycollection", "geomcollection"}
 BULK_ROWS = 5_000
 """From so many rows on it pays to import the bulk reader and to ask again."""
+PLAIN_ROWS = 5_000
+"""So many rows are at most in a piece of the plain connection, which holds each value as an object of Python's."""
 BULK_MOST = 125_000
 """So many rows the bulk reader may have read that nobody has taken yet."""
 
@@ -101,10 +103,10 @@ def stream(
 def _plain(
     found: Stream, fields: Sequence[Field], first: list[tuple[object, ...]], items: Sequence[Item], rows: int
 ) -> Iterator[pa.Table]:
-    taken = first or found.take(rows)
+    taken = first or found.take(min(rows, PLAIN_ROWS))
     while taken:
         yield _finished(text_batch(taken, fields), items)
-        taken = found.take(rows)
+        taken = found.take(min(rows, PLAIN_ROWS))
 
 
 def _bulk(url: str, query: str, items: Sequence[Item], rows: int) -> Iterator[pa.Table | None]:
