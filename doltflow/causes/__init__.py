@@ -4,13 +4,14 @@ A layer above the workspace. `causes_between` finds out, `summary` says it in on
 """
 
 from doltflow.causes.between import causes_between
-from doltflow.causes.cause import KINDS, Cause, Causes, CodeFile, Direction, Kind
+from doltflow.causes.cause import KINDS, WORDS, Cause, Causes, CodeFile, Direction, Kind
 from doltflow.causes.environment import environment_changes
 from doltflow.causes.sentence import summary
 from doltflow.causes.tables import changes_of_tables
 
 __all__ = [
     "KINDS",
+    "WORDS",
     "Cause",
     "Causes",
     "CodeFile",

@@ -8,6 +8,8 @@ from doltflow.model.commit import Commit
 Kind = Literal["data", "code", "parameter", "environment"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """In the order in which they are told."""
+WORDS: dict[Kind, str] = {"data": "data", "code": "code", "parameter": "parameters", "environment": "environment"}
+"""What each is called in a sentence."""
 Side = Literal["before", "after"]
 Direction = Literal["forward", "backward", "apart"]
 

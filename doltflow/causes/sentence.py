@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from doltflow.causes.cause import KINDS, Cause, Causes, Kind
+from doltflow.causes.cause import KINDS, WORDS, Cause, Causes, Kind
 
 _MOST = 3  # of one kind; the others are counted
 _LONG = 40
 _SHORT = 8
-_WORDS: dict[Kind, str] = {"data": "data", "code": "code", "parameter": "parameters", "environment": "environment"}
 _OTHERS: dict[Kind, str] = {"data": "table", "code": "flow", "parameter": "parameter", "environment": "package"}
 
 
@@ -44,7 +43,7 @@ def _kinds(kinds: Sequence[Kind], verb: str) -> str:
     """`data is`, `code and parameters are`; `data differs`."""
     is_one = len(kinds) == 1 and kinds[0] != "parameter"
     verbs = {"be": ("is", "are"), "differ": ("differs", "differ")}[verb]
-    return f"{_joined([_WORDS[kind] for kind in kinds])} {verbs[0] if is_one else verbs[1]}"
+    return f"{_joined([WORDS[kind] for kind in kinds])} {verbs[0] if is_one else verbs[1]}"
 
 
 def _phrases(kind: Kind, causes: Iterable[tuple[Cause, Causes]], names: Counter[str | None]) -> list[str]:

@@ -40,6 +40,11 @@ class DiffTable:
     schema_changes: "tuple[SchemaChange, ...]" = ()
     difference: "TableDifference | None" = None
 
+    @property
+    def is_identical(self) -> bool:
+        """Whether nothing that was asked for differs; where only the rows were, whether the contents are equal."""
+        return self.is_same if self.difference is None else not self.difference.is_different
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -103,9 +108,7 @@ class DiffResult:
     @property
     def identical(self) -> bool:
         """Whether nothing that was asked for differs."""
-        return all(
-            table.is_same if table.difference is None else not table.difference.is_different for table in self.tables
-        )
+        return all(table.is_identical for table in self.tables)
 
     def table(self, name: str | None = None) -> DiffTable:
         """The table of a name, also `database/table`; the only one without it.
@@ -134,7 +137,7 @@ class DiffResult:
             yield from changed.rows.to_batches()
 
     def patch(self, table: str | None = None) -> Iterator[str]:
-        """The statements that make the later version of a table of the earlier one, down to its content hash.
+        """The statements that make the later version of a table of the earlier one, row for row and column for column.
 
         They are about the whole table, whatever was asked for.
 

@@ -53,7 +53,7 @@ def causes_of(workspace: Workspace, result: DiffResult) -> Iterator[Causes]:
 def sentence(result: DiffResult, ends: tuple[End, End]) -> str:
     """The sentence on top: the causes, and which tables only one of two runs wrote."""
     unwritten = [table for table in result.tables if table.is_unwritten]
-    others = [table for table in result.tables if not table.is_unwritten and not _is_identical(table)]
+    others = [table for table in result.tables if not table.is_unwritten and not table.is_identical]
     parts = [summary(result.causes, bool(others))] if others or not unwritten else []
     for one, other, tables in (
         (*ends, [table for table in unwritten if table.before is not None]),
@@ -65,10 +65,6 @@ def sentence(result: DiffResult, ends: tuple[End, End]) -> str:
             begin = "" if parts else "differs because "
             parts.append(f"{begin}only {one.name} wrote {names}, and not {other.name}{how}")
     return "; ".join(parts)
-
-
-def _is_identical(table: DiffTable) -> bool:
-    return table.is_same if table.difference is None else not table.difference.is_different
 
 
 def _rows(table: DiffTable) -> ChangedRows | None:

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from doltflow.render.envelope import envelope
+from doltflow.render.plain import fields
 from doltflow.render.sections import indented, section
 from doltflow.render.terminal import drawn
 from doltflow.render.text import CODE_ORIGINS, count, moment, safe, short
@@ -73,11 +74,6 @@ def table_data(table: "BacktestTable") -> dict[str, Any]:
         "modified": verdict.modified if verdict is not None else None,
         "columns": [fields(column) | {"change": column.change} for column in table.columns],
     }
-
-
-def fields(record: Any) -> dict[str, Any]:
-    """A record by the names of its fields."""
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def _text(result: "BacktestResult") -> Iterator[RenderableType]:

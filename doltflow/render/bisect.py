@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from rich.console import RenderableType
 from rich.text import Text
 
-from doltflow.render.backtest import fields
 from doltflow.render.envelope import envelope
+from doltflow.render.plain import fields
 from doltflow.render.sections import indented, section
 from doltflow.render.sweep import commit_data
 from doltflow.render.terminal import drawn

@@ -45,7 +45,7 @@ def _text(result: "DiffResult", *, stat: bool) -> Iterator[RenderableType]:
     if result.summary:
         style = "bold green" if result.identical else "bold"
         yield Text(safe(result.summary), style=style, overflow="fold")
-    identical = [table for table in result.tables if table.difference is not None and not table.difference.is_different]
+    identical = [table for table in result.tables if table.is_identical]
     shown = [table for table in result.tables if table not in identical or len(identical) <= _FEW]
     if stat:
         yield Text()

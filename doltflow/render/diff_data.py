@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from doltflow.render.cells import exact, exact_row
+from doltflow.render.plain import fields
 
 if TYPE_CHECKING:
     from doltflow.causes import Cause, Causes
@@ -34,7 +35,7 @@ def diff_data(result: "DiffResult") -> dict[str, Any]:
         "unexplained": [
             {"database": database, "table": table, "rows": rows} for database, table, rows in result.unexplained
         ],
-        "explained": [_fields(one) | {"log": str(one.log)} for one in result.explained],
+        "explained": [fields(one) | {"log": str(one.log)} for one in result.explained],
         "warnings": list(result.warnings),
     }
 
@@ -55,7 +56,7 @@ def table_data(table: "DiffTable") -> dict[str, Any]:
         "added": found.added,
         "removed": found.removed,
         "modified": found.modified,
-        "schema_changes": [_fields(change) for change in found.schema_changes],
+        "schema_changes": [fields(change) for change in found.schema_changes],
         "columns": [_column_data(column) for column in found.columns],
         "sample": [row_data(row) for row in found.sample],
         "more": found.more,
@@ -109,7 +110,7 @@ def _cause_data(found: "Causes", cause: "Cause") -> dict[str, Any]:
         "only": cause.only,
     }
     if cause.kind == "code":
-        data["files"] = [_fields(file) for file in cause.files]
+        data["files"] = [fields(file) for file in cause.files]
     if cause.kind == "data":
         data |= {
             "database": cause.database,
@@ -133,7 +134,3 @@ def _cause_data(found: "Causes", cause: "Cause") -> dict[str, Any]:
             "more": cause.more,
         }
     return data
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}

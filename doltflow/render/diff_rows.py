@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from doltflow.render.rows import csv_rows, json_values
-from doltflow.render.text import STEERING, safe
+from doltflow.render.text import escaped_json, safe
 
 if TYPE_CHECKING:
     from doltflow.compare.changed import Changed
     from doltflow.diff import DiffResult, DiffTable
-
-_STEERING = re.compile(f"[{STEERING}]")
 
 
 def csv_changes(pieces: "Iterable[Changed]", *, shown: bool) -> Iterator[str | bytes]:
@@ -52,7 +50,7 @@ def json_changes(table: "DiffTable", pieces: "Iterable[Changed]") -> Iterator[st
             lines.append(
                 f'{head}"{change}", "key": {{{keys}}}, "before": {before}, "after": {after}, "columns": {columns}}}\n'
             )
-        yield _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", "".join(lines)).encode()
+        yield escaped_json("".join(lines)).encode()
 
 
 def patch_lines(result: "DiffResult", tables: "Sequence[DiffTable]", *, shown: bool) -> Iterator[str | bytes]:

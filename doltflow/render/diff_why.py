@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from doltflow.causes import WORDS
 from doltflow.render.sections import hanging, indented, section
 from doltflow.render.text import count, first_line, moment, safe, short, value
 
 if TYPE_CHECKING:
     from doltflow.causes import Cause, Causes
     from doltflow.diff import DiffResult
-
-_TAKEN = {"data": "data", "code": "code", "parameter": "parameters", "environment": "environment"}
-_KINDS = {"data": "Data", "code": "Code", "parameter": "Parameters", "environment": "Environment"}
 
 
 def why_text(causes: "Sequence[Causes]") -> Iterator[RenderableType]:
@@ -28,7 +26,7 @@ def why_text(causes: "Sequence[Causes]") -> Iterator[RenderableType]:
 
 def _causes(found: "Causes") -> Iterator[RenderableType]:
     for place, cause in enumerate(found.causes):
-        yield hanging(Text.assemble((f"{_KINDS[cause.kind]}: ", "bold"), _cause(cause)), 2)
+        yield hanging(Text.assemble((f"{WORDS[cause.kind].capitalize()}: ", "bold"), _cause(cause)), 2)
         for file in cause.files:
             lines = "" if file.added is None else f" | +{file.added} −{file.removed}"
             yield from indented(f"{safe(file.path)}{lines}", columns=4)
@@ -43,8 +41,8 @@ def _causes(found: "Causes") -> Iterator[RenderableType]:
         if cause.more:
             yield from indented(f"and {count(cause.more, 'commit')} before", columns=4)
     for kind, why in found.unknown:
-        yield hanging(Text.assemble((f"{_KINDS[kind]}: ", "bold"), safe(why)), 2)
-    same = ", ".join(_KINDS[kind].lower() for kind in found.same)
+        yield hanging(Text.assemble((f"{WORDS[kind].capitalize()}: ", "bold"), safe(why)), 2)
+    same = ", ".join(WORDS[kind] for kind in found.same)
     if same and found.causes:
         yield from indented(f"The same: {same}", style="dim")
 
@@ -81,14 +79,14 @@ def explained_text(result: "DiffResult") -> Iterator[RenderableType]:
         name = f"{safe(one.database)}/{safe(one.table)}"
         if one.run != told:
             told = one.run
-            what = f"with the {_TAKEN[one.kind]} of {safe(one.after)}" if one.kind is not None else "as it was"
+            what = f"with the {WORDS[one.kind]} of {safe(one.after)}" if one.kind is not None else "as it was"
             yield hanging(Text(f"{safe(one.before)} again, {what}: {safe(one.run)}"), 2)
         if one.kind is None:
             said = f"{name}: {count(one.apart, 'row')} other than before"
             said += ", so that the flow is not deterministic" if one.apart else ", so that it cannot be told why"
         else:
             share = f" ({one.explained / one.rows:.1%})" if one.rows else ""
-            said = f"{name}: the {_TAKEN[one.kind]} alone explain{'' if one.kind == 'parameter' else 's'} "
+            said = f"{name}: the {WORDS[one.kind]} alone explain{'' if one.kind == 'parameter' else 's'} "
             said += f"{one.explained:,} of {count(one.rows, 'row')}{share}"
             if one.left:
                 said += f"; {count(one.left, 'row')} still differ{'s' if one.left == 1 else ''}"

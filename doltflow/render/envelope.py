@@ -1,15 +1,13 @@
 """The JSON envelope: `{"schema": "doltflow.<command>/1", "data": {…}}`."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from doltflow.render.plain import plain
-from doltflow.render.text import STEERING
+from doltflow.render.text import escaped_json
 
 VERSION = 1
-_STEERING = re.compile(f"[{STEERING}]")
 
 
 def envelope(command: str, data: Mapping[str, Any]) -> str:
@@ -35,5 +33,4 @@ def error_envelope(code: str, message: str, hint: str, *, one_line: bool = False
 
 def _dumps(data: Any, indent: int | None) -> str:
     text = json.dumps(plain(data), ensure_ascii=False, indent=indent, allow_nan=False)
-    # JSON itself escapes only what is below the space. All these are outside of the plane's letters and inside strings.
-    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+    return escaped_json(text) + "\n"

@@ -1,12 +1,13 @@
 """Results as the JSON of the design: the `data` of each command's envelope."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from doltflow.model.access import Access
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run
+from doltflow.render.plain import fields
 
 if TYPE_CHECKING:
     import networkx
@@ -106,7 +107,7 @@ def show_data(result: "ShowResult") -> dict[str, Any]:
     """`run` with its parameters, `tasks`, `accesses`, `commits` and `warnings`."""
     return {
         "run": run_data(result.run) | {"parameters": result.run.parameters, "tags": list(result.run.tags)},
-        "tasks": [_fields(task) for task in result.run.tasks],
+        "tasks": [fields(task) for task in result.run.tasks],
         "accesses": [
             access.summary() | {"table": table, "version": version} for access, table, version in resolved(result)
         ],
@@ -135,10 +136,6 @@ def resolved(result: "ShowResult") -> list[tuple[Access, str | None, str | None]
     lost = [access for access in own_accesses(result.run) if access.commit is None or not access.tables]
     found += [(access, table, None) for access in lost for table in access.tables or (None,)]
     return sorted(found, key=lambda item: item[0].timestamp or 0.0)
-
-
-def _fields(record: Any) -> Mapping[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def demo_data(result: "DemoResult") -> dict[str, Any]:

@@ -19,6 +19,11 @@ def plain(data: Any) -> Any:
         return _repr(data)
 
 
+def fields(record: Any) -> dict[str, Any]:
+    """A record by the names of its fields."""
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
 def _plain(data: Any) -> Any:
     if data is None or isinstance(data, bool | str):
         return data

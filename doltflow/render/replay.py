@@ -8,6 +8,7 @@ from rich.text import Text
 
 from doltflow.render.accesses import version_name
 from doltflow.render.envelope import envelope
+from doltflow.render.plain import fields
 from doltflow.render.sections import indented, section
 from doltflow.render.terminal import drawn
 from doltflow.render.text import CODE_ORIGINS, count, safe, short, value
@@ -33,14 +34,14 @@ def replay_data(result: "ReplayResult") -> dict[str, Any]:
         "run": result.run.pathspec,
         "new_run": result.new_run.pathspec if result.new_run is not None else None,
         "identical": result.identical if result.new_run is not None else None,
-        "tables": [_fields(table) for table in result.tables],
+        "tables": [fields(table) for table in result.tables],
         "branches": [
             {"database": branch.database, "branch": branch.branch, "commit": branch.commit}
             for branch in result.plan.branches
         ],
         "kept": result.kept,
         "steps": list(result.plan.order),
-        "pins": [_fields(pin) | {"tables": list(pin.tables), "own": list(pin.own)} for pin in result.plan.pins.reads],
+        "pins": [fields(pin) | {"tables": list(pin.tables), "own": list(pin.own)} for pin in result.plan.pins.reads],
         "parameters": result.run.parameters,
         "set": dict(result.changed),
         "code": {
@@ -54,10 +55,6 @@ def replay_data(result: "ReplayResult") -> dict[str, Any]:
         "log": str(result.log) if result.log is not None else None,
         "warnings": list(result.warnings),
     }
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def _plan_text(result: "ReplayResult") -> Iterator[RenderableType]:

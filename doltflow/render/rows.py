@@ -6,20 +6,18 @@ in ISO's form with a space between them, and binary values are hexadecimal, `0x0
 
 import io
 import json
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from doltflow.render.text import STEERING
+from doltflow.render.text import escaped_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS, _BYTES = 20_000, 2**26
 _PARQUET_ROWS = 100_000
-_STEERING = re.compile(f"[{STEERING}]")
 
 
 def csv_rows(table: "pa.Table", *, header: bool = True) -> Iterator[str]:
@@ -43,9 +41,7 @@ def json_rows(table: "pa.Table") -> Iterator[str]:
             [f"{name}: {value}" for value in json_values(column)]
             for name, column in zip(names, batch.columns, strict=True)
         ]
-        text = "".join(f"{{{', '.join(fields)}}}\n" for fields in zip(*columns, strict=True))
-        # JSON itself escapes only what is below the space.
-        yield _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        yield escaped_json("".join(f"{{{', '.join(fields)}}}\n" for fields in zip(*columns, strict=True)))
 
 
 def parquet_rows(table: "pa.Table") -> Iterator[bytes]:

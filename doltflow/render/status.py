@@ -9,6 +9,7 @@ from rich.text import Text
 
 from doltflow.render import labels
 from doltflow.render.envelope import envelope
+from doltflow.render.plain import fields
 from doltflow.render.sections import indented, section
 from doltflow.render.terminal import drawn
 from doltflow.render.text import count, first_line, moment, safe, short
@@ -43,18 +44,12 @@ def _table_data(table: "TableStatus") -> dict[str, Any]:
         "commit": table.commit,
         "run": table.run.pathspec,
         "status": table.status,
-        "inputs": [_fields(item) for item in table.inputs],
+        "inputs": [fields(item) for item in table.inputs],
         "upstream_stale": list(table.upstream_stale),
-        "changed_by": None
-        if changed is None
-        else _fields(changed) | {"date": changed.date.astimezone(UTC).isoformat()},
+        "changed_by": None if changed is None else fields(changed) | {"date": changed.date.astimezone(UTC).isoformat()},
         "repeat": table.repeat,
         "note": table.note,
     }
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def _text(result: "StatusResult") -> Iterator[RenderableType]:

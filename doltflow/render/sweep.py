@@ -10,9 +10,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from doltflow.render.backtest import column_said, difference_said, fields, rows_said, table_data
+from doltflow.render.backtest import column_said, difference_said, rows_said, table_data
 from doltflow.render.envelope import envelope
-from doltflow.render.plain import plain
+from doltflow.render.plain import fields, plain
 from doltflow.render.sections import indented, section
 from doltflow.render.terminal import drawn
 from doltflow.render.text import count, moment, safe, short

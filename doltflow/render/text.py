@@ -13,6 +13,7 @@ SHORT = 8
 # What could steer a terminal or reorder the line: control characters, line separators, bidirectional overrides, a byte
 # order mark. Half of a surrogate pair (a byte that was no UTF-8) could not be encoded at all.
 STEERING = "\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
+_STEERING = re.compile(f"[{STEERING}]")
 _UNSAFE = re.compile(f"[\x00-\x1f{STEERING}]")
 _UNSAFE_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f{STEERING}]")
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
@@ -40,6 +41,12 @@ def safe(text: str, *, lines: bool = False) -> str:
 def exact(text: str) -> str:
     r"""The text as `safe` gives it, but so that it can be told back: a backslash of its own is doubled."""
     return safe(text.replace("\\", "\\\\"))
+
+
+def escaped_json(text: str) -> str:
+    """JSON without what could steer a terminal, which it allows in strings; it escapes only what is below the space."""
+    # All of these are in the plane that has an escape, and nowhere but inside strings.
+    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _escaped(match: re.Match[str]) -> str:
