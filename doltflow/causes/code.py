@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from hashlib import sha1
+from functools import cached_property
 from pathlib import Path
 
 from doltflow.causes.cause import Cause, CodeFile, Found
@@ -13,7 +13,7 @@ from doltflow.model.run import Run
 from doltflow.sources.git import changed_lines, repository_of
 from doltflow.sources.metaflow.package import CodePackage
 from doltflow.workspace import Workspace
-from doltflow.workspace.recorded_code import RecordedCode, contents_of, package_of
+from doltflow.workspace.recorded_code import RecordedCode, content_key, contents_of, package_of
 
 _MANY = 5_000  # lines, from which on the comparison may pass over frequent ones, as it would take minutes
 _Lines = dict[str, tuple[int | None, int | None]]
@@ -32,7 +32,7 @@ def code_causes(workspace: Workspace, before: Run, after: Run) -> Found:
         found = _by_commits(a, b, a.commit, b.commit)
         if found is not None:
             return found
-    old, new = a.package(), b.package()
+    old, new = a.package, b.package
     if old is not None and new is not None:
         return _by_packages(old, new)
     return _untold(a, b)
@@ -52,18 +52,15 @@ class _Side:
         self.code = RecordedCode.of(run)
         self.commit = self.code.commit if self.code.is_clean else None
         self._workspace = workspace
-        self._package: CodePackage | None = None
-        self._package_asked = False
 
+    @cached_property
     def package(self) -> CodePackage | None:
         """The code package, where it can be had."""
-        if not self._package_asked:
-            self._package_asked = True
-            try:
-                self._package = package_of(self._workspace, self.run)
-            except FlowFileError as error:
-                self._workspace.warn(error.message)
-        return self._package
+        try:
+            return package_of(self._workspace, self.run)
+        except FlowFileError as error:
+            self._workspace.warn(error.message)
+            return None
 
     def contents(self, sources: Mapping[str, str]) -> dict[str, bytes]:
         """The contents of some of the sources: as they were kept, else as the code package has them."""
@@ -73,9 +70,11 @@ class _Side:
             self._workspace.warn(error.message)
             found = {}
         missing = sources.keys() - found.keys()
-        package = self.package() if missing else None
+        package = self.package if missing else None
         there = package.files if package is not None else {}
-        return found | {name: there[name] for name in missing if name in there and _key(there[name]) == sources[name]}
+        return found | {
+            name: there[name] for name in missing if name in there and content_key(there[name]) == sources[name]
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +126,7 @@ def _renamed(a: _Side, b: _Side) -> dict[str, str]:
 
 
 def _list_key(sources: Mapping[str, str]) -> str:
-    return _key("".join(f"{key}  {name}\n" for name, key in sorted(sources.items())).encode())
-
-
-def _key(content: bytes) -> str:
-    """The key that Metaflow's store has for a content."""
-    return sha1(content, usedforsecurity=False).hexdigest()
+    return content_key("".join(f"{key}  {name}\n" for name, key in sorted(sources.items())).encode())
 
 
 def _lines(before: bytes, after: bytes) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """How much of a difference each cause explains: the first run again, with one thing of the second."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from doltflow.causes import Causes, Kind
@@ -8,16 +8,15 @@ from doltflow.compare.asked import Asked
 from doltflow.compare.changed import Comparison
 from doltflow.compare.keys import keys_of
 from doltflow.compare.summary import summarise
-from doltflow.compare.versions import Version, comparison
+from doltflow.compare.versions import Open, Version, comparison
 from doltflow.diff.result import DiffTable, Explained
 from doltflow.errors import NotReplayableError
 from doltflow.model.pathspec import Pathspec
 from doltflow.rerun.counterfactual import Counterfactual, Swap, counterfactual
-from doltflow.sources.dolt import Session
+from doltflow.rerun.run import Tell
 from doltflow.workspace import Workspace, read_run
 from doltflow.workspace.ends import written_by
 
-Tell = Callable[[str], None]
 _SWAPS: tuple[Swap, ...] = ("data", "code", "parameter")
 
 
@@ -62,17 +61,18 @@ def explained_by(
     left: dict[tuple[str, str], set[bytes]] = {}
     for found in of_runs:
         ends = Pathspec.parse(found.before), Pathspec.parse(found.after)
-        mine = [table for table in tables if _differs(table) and _makers(table) == (found.before, found.after)]
+        mine = [table for table in tables if not table.is_identical and _makers(table) == (found.before, found.after)]
         if ends[0] is None or ends[1] is None or not mine:
             continue
+        differing = [_rows(comparison(table.before, table.after, asked, _opened(workspace))) for table in mine]
         for swap in _swaps(found):
             taken: Swap = swap or "data"
             with counterfactual(
                 workspace, ends[0], ends[1], taken, python=python, tell=tell, log_line=log_line
             ) as done:
                 written = set(_written(workspace, done.run))
-                for table in mine:
-                    one, keys = _explained(workspace, found, table, done, asked, swap)
+                for table, was in zip(mine, differing, strict=True):
+                    one, keys = _explained(workspace, found, table, was, done, asked, swap)
                     if (table.database, table.table.casefold()) not in written:
                         name = f"`{table.database}/{table.table}`"
                         one = replace(one, unhonoured=(*one.unhonoured, f"{done.run} did not write {name}."))
@@ -80,10 +80,6 @@ def explained_by(
                     place = (table.database, table.table)
                     left[place] = left[place] & keys if place in left else keys
     return explained, [(*place, len(keys)) for place, keys in left.items() if keys]
-
-
-def _differs(table: DiffTable) -> bool:
-    return table.difference is not None and table.difference.is_different
 
 
 def _makers(table: DiffTable) -> tuple[str | None, str | None]:
@@ -105,13 +101,16 @@ def _written(workspace: Workspace, run: str) -> Iterator[tuple[str, str]]:
 
 
 def _explained(
-    workspace: Workspace, found: Causes, table: DiffTable, done: Counterfactual, asked: Asked, swap: Swap | None
+    workspace: Workspace,
+    found: Causes,
+    table: DiffTable,
+    differing: tuple[int, set[bytes]],
+    done: Counterfactual,
+    asked: Asked,
+    swap: Swap | None,
 ) -> tuple[Explained, set[bytes]]:
     """What a new run explains of a table's difference, and the keys of the rows that it does not explain."""
-
-    def session(version: Version) -> Session:
-        return workspace.session(version.database)
-
+    session = _opened(workspace)
     last = table.after or table.before
     same = [
         Version(database, workspace.folders[database], name, commit, done.run)
@@ -119,7 +118,7 @@ def _explained(
         if last is not None and (database, name.casefold()) == (last.database, last.table.casefold())
     ]
     new = same[0] if same else None
-    rows, was = _rows(comparison(table.before, table.after, asked, session))
+    rows, was = differing
     left, still = _rows(comparison(new, table.after, asked, session))
     apart, _ = _rows(comparison(table.before, new, asked, session))
     explained = len(was - still) if was or still else max(0, rows - left)
@@ -128,6 +127,10 @@ def _explained(
         done.unhonoured, done.log,
     )  # fmt: skip
     return one, was & still
+
+
+def _opened(workspace: Workspace) -> Open:
+    return lambda version: workspace.session(version.database)
 
 
 def _rows(of: Comparison) -> tuple[int, set[bytes]]:

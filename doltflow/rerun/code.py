@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from hashlib import sha1
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +13,7 @@ from doltflow.sources.git import differing, has_file, repository_of, worktree
 from doltflow.sources.metaflow.imports import followed
 from doltflow.sources.temporary import temporary_folder
 from doltflow.workspace import Workspace
-from doltflow.workspace.recorded_code import RecordedCode, contents_of, package_of
+from doltflow.workspace.recorded_code import RecordedCode, content_key, contents_of, package_of
 
 CodeChoice = Literal["current", "recorded"]
 CodeOrigin = Literal["current", "package", "git", "kept"]
@@ -101,7 +100,7 @@ def _changed(workspace: Workspace, run: Run, told: RecordedCode, script: Path) -
     except FlowFileError:
         package = None
     if package is not None:
-        keys = {name: sha1(content, usedforsecurity=False).hexdigest() for name, content in package.files.items()}
+        keys = {name: content_key(content) for name, content in package.files.items()}
         listed = (name for name in sorted(keys) if name.endswith(".py"))
         return tuple(
             name for name in listed if _key(script if name == package.script else script.parent / name) != keys[name]
@@ -127,7 +126,7 @@ def _differing(told: RecordedCode, script: Path) -> tuple[str, ...] | None:
 def _key(file: Path) -> str | None:
     """The key that Metaflow's store has for a file's content; None where it cannot be read."""
     try:
-        return sha1(file.read_bytes(), usedforsecurity=False).hexdigest()
+        return content_key(file.read_bytes())
     except OSError:
         return None
 

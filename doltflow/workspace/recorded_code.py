@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha1
 from pathlib import Path
 
 from doltflow.model.pathspec import Pathspec
@@ -49,6 +50,11 @@ class RecordedCode:
             commits.pop() if len(commits) == 1 else None,
             bool(told) and all(task.git_dirty is False for task in told),
         )
+
+
+def content_key(content: bytes) -> str:
+    """The key that Metaflow's store has for a content."""
+    return sha1(content, usedforsecurity=False).hexdigest()
 
 
 def package_of(workspace: Workspace, run: Run) -> CodePackage | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from doltflow.diff import DiffResult, DiffTable
 
 Output = Literal["text", "json", "jsonl", "csv", "sql"]
+_ROWS = ("jsonl", "csv", "sql")
+"""Those that are nothing but rows."""
 
 EPILOG = (
     "A and B are runs (Flow/run_id, Flow/latest, Flow/latest~1, a bare run id, a step or a task), DATABASE@REF with a "
@@ -77,7 +79,7 @@ def diff(
 
     Equal content is known by its hash, and else only what differs is read, whatever the size of the table.
     """
-    is_rows = output in ("jsonl", "csv", "sql")
+    is_rows = output in _ROWS
     names = listed_names(columns) if columns is not None else ()
     if columns is not None and not names:
         raise UsageError("No column is named.", "Leave `--columns` out to compare them all.")
@@ -124,7 +126,7 @@ def _check(
     Raises:
         UsageError: They do not.
     """
-    is_rows = output in ("jsonl", "csv", "sql")
+    is_rows = output in _ROWS
     if is_stat and is_rows:
         raise UsageError(f"`--stat` gives no rows, and {output} is nothing but rows.", "Leave one of both out.")
     if is_attributed and is_rows:
