@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from doltflow.compare.schema import Matched, Pair, other_lines
 from doltflow.model.quoting import quote
-from doltflow.sources.dolt.definition import Definition
+from doltflow.sources.dolt.definition import QUOTED, Definition
 
-_NAME = r"(`(?:[^`]|``)+`)"
-_TAGGED_ANEW = re.compile(rf"DROP (?:COLUMN )?{_NAME};?$", re.IGNORECASE)
+_TAGGED_ANEW = re.compile(rf"DROP (?:COLUMN )?{QUOTED};?$", re.IGNORECASE)
 _COUNTED = re.compile(r" AUTO_INCREMENT\b")
 _OPTION = re.compile(r"\b(COLLATE|COMMENT)=('(?:[^']|'')*'|\w+)")
 _BINARY = "utf8mb4_0900_bin"
@@ -64,7 +63,9 @@ class _Made:
         touched = {quote(name) for names in self._names.items() for name in names if names[0] != names[1]}
         touched |= {quote(column.name) for column in self._gone}
         same = {
-            name for name, line in old.items() if new.get(name) == line and not touched & {*re.findall(_NAME, line)[1:]}
+            name
+            for name, line in old.items()
+            if new.get(name) == line and not touched & {*re.findall(QUOTED, line)[1:]}
         }
         # They stand in the order in which they were made.
         is_ordered = [name for name in old if name in same] + [name for name in new if name not in same] == [*new]
@@ -161,4 +162,4 @@ def _dropped(name: str, line: str) -> str:
 
 
 def _options(of: Definition) -> Mapping[str, str]:
-    return {match[1]: match[2] for match in _OPTION.finditer(of.create.rpartition("\n")[2])}
+    return {match[1]: match[2] for match in _OPTION.finditer(of.options)}

@@ -170,7 +170,7 @@ class Comparison:
             rows = table
             if self.asked.where is not None:
                 rows = rows.filter(pc.fill_null(rows.column("matches").cast(pa.bool_()), False))
-            found = {DIFF_TYPE: pa.array([diff_type] * rows.num_rows, pa.string())}
+            found = {DIFF_TYPE: pa.repeat(diff_type, rows.num_rows)}
             for number, (name, _) in enumerate(self._columns_of(side)):
                 values = rows.column(f"value_{number}")
                 found[f"from_{name}"] = values if diff_type == "removed" else pa.nulls(len(values), values.type)

@@ -14,16 +14,16 @@ from doltflow.compare.cells import alike, differs, joined
 from doltflow.compare.schema import Matched, Pair
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt import Session
-from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.column import BYTES, INTEGERS, TEXTS, Column
 from doltflow.sources.dolt.definition import Definition
-from doltflow.sources.dolt.differing import DIFF_TYPE, MATCHES, Where, named
+from doltflow.sources.dolt.differing import DIFF_TYPE, MATCHES, Names, Where, named
 from doltflow.sources.dolt.stream import stream_type
 
-_WHOLE = ("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit")
-_TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
-_BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
-_FAMILIES = {**dict.fromkeys((*_WHOLE, "decimal"), "exact"), **dict.fromkeys(("float", "double"), "float")}
-_FAMILIES |= dict.fromkeys(_TEXTS, "text") | dict.fromkeys(_BYTES, "bytes")
+_FAMILIES = {
+    **dict.fromkeys((*INTEGERS, "year", "bit", "decimal"), "exact"),
+    **dict.fromkeys(("float", "double"), "float"),
+}
+_FAMILIES |= dict.fromkeys(TEXTS, "text") | dict.fromkeys(BYTES, "bytes")
 _FAMILIES |= {"date": "date", "datetime": "datetime", "timestamp": "datetime", "time": "time"}
 _Order = tuple[tuple[bool, Any], ...]
 
@@ -35,6 +35,11 @@ class Side:
     session: Session
     definition: Definition
     commit: str
+
+    def others(self, names: Names) -> list[tuple[str, str | None]]:
+        """The names that a predicate may use and the table does not have, with what they mean."""
+        known = {column.name.casefold() for column in self.definition.columns}
+        return [(name, own) for name, own in names if name.casefold() not in known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +122,10 @@ class _Reader:
 
     def __init__(self, side: Side, columns: Sequence[Column], by: _By, where: Any) -> None:
         text, names = where or (None, ())
-        known = {column.name.casefold() for column in side.definition.columns}
-        others = [(name, own) for name, own in names if name.casefold() not in known]
         self._by = by
-        self._pieces = side.session.ordered(side.definition.name, side.commit, columns, by.sql(columns), text, others)
+        self._pieces = side.session.ordered(
+            side.definition.name, side.commit, columns, by.sql(columns), text, side.others(names)
+        )
         self._rows: pa.Table | None = None
         names = {f"value_{number}": stream_type(column) for number, column in enumerate(columns)}
         names |= {f"order_{number}": pa.string() for number, is_text in enumerate(by.as_text) if is_text}
@@ -210,7 +215,7 @@ class _Matcher:
             yield found
 
     def _changed(self, old: pa.Table, new: pa.Table) -> pa.Array:
-        changed = pa.array([False]).take(pa.array([0] * old.num_rows, pa.int32()))
+        changed = pa.repeat(False, old.num_rows)
         for place in range(len(self._of.pairs)):
             one, other = (table.column(f"value_{place}").combine_chunks() for table in (old, new))
             changed = pc.or_(changed, differs(one, other))
@@ -219,7 +224,7 @@ class _Matcher:
     def _part(self, diff_type: str, before: pa.Table | None, after: pa.Table | None) -> pa.Table:
         """Rows of one kind, under the names that `Session.differing` gives them."""
         count = next(table.num_rows for table in (before, after) if table is not None)
-        columns = {DIFF_TYPE: pa.array([diff_type] * count, pa.string())}
+        columns = {DIFF_TYPE: pa.repeat(diff_type, count)}
         sides = {"from_": (before, self._numbers(0)), "to_": (after, self._numbers(1))}
         for name, column in named(self._of.columns):
             prefix = "from_" if name.startswith("from_") else "to_"

@@ -1,4 +1,4 @@
-"""A patch in SQL: what makes the later version of a table of the earlier one, down to its content hash."""
+"""A patch in SQL: what makes the later version of a table of the earlier one, row for row and column for column."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from doltflow.compare.changed import Comparison
 from doltflow.compare.literals import NEGATIVE_ZERO, literals
 from doltflow.compare.merging import Side
 from doltflow.model.quoting import quote
-from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.column import BYTES, INTEGERS, TEXTS, Column
 from doltflow.sources.dolt.definition import Definition
 from doltflow.sources.dolt.differing import DIFF_TYPE
 
@@ -18,9 +18,7 @@ _ROWS = 200
 """So many rows are in one INSERT."""
 _NEXT = re.compile(r"AUTO_INCREMENT=(\d+)")
 # Of these a literal is equal to what is stored; FLOAT is compared as a double, JSON as something else than text.
-_EQUALS = {"tinyint", "smallint", "mediumint", "int", "bigint", "year", "decimal", "double", "date", "datetime"}
-_EQUALS |= {"timestamp", "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "binary", "varbinary"}
-_EQUALS |= {"tinyblob", "blob", "mediumblob", "longblob", "time", "enum"}
+_EQUALS = {*INTEGERS, *TEXTS, *BYTES, "year", "decimal", "double", "date", "datetime", "timestamp", "time", "enum"}
 
 
 def patch(of: Comparison) -> Iterator[str]:
@@ -89,7 +87,7 @@ def _made_anew(side: Side) -> Iterator[str]:
 
 def _counter(before: Definition, after: Definition) -> Iterator[str]:
     """The next value of AUTO_INCREMENT, which is part of a table's content."""
-    old, new = (_NEXT.search(of.create.rpartition("\n")[2]) for of in (before, after))
+    old, new = (_NEXT.search(of.options) for of in (before, after))
     if new is not None or old is not None:
         yield f"ALTER TABLE {quote(after.name)} AUTO_INCREMENT = {new[1] if new is not None else 1};"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doltflow.sources.dolt.column import Column
-from doltflow.sources.dolt.definition import Definition
-from doltflow.sources.dolt.differing import Both, Where
+from doltflow.sources.dolt.definition import QUOTED, Definition
+from doltflow.sources.dolt.differing import Both, Names, Where
 
 Change = Literal[
     "table-added",
@@ -22,9 +22,8 @@ Change = Literal[
 ]
 _NEXT = re.compile(r" AUTO_INCREMENT=\d+")
 _OF_VALUES = re.compile(r"^(?: CHARACTER SET \w+)?(?: COLLATE \w+)?(?: NOT NULL)?")
-_NAME = r"(`(?:[^`]|``)+`)"
-_INDEX = re.compile(rf"(?:\w+ )?KEY {_NAME} ")
-_CONSTRAINT = re.compile(rf"CONSTRAINT {_NAME} (CHECK|FOREIGN KEY) ")
+_INDEX = re.compile(rf"(?:\w+ )?KEY {QUOTED} ")
+_CONSTRAINT = re.compile(rf"CONSTRAINT {QUOTED} (CHECK|FOREIGN KEY) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ class Matched:
         return Where(text, _meant(before, in_before), _meant(after, in_after))
 
 
-def _meant(own: Sequence[str], others: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str | None], ...]:
+def _meant(own: Sequence[str], others: Sequence[tuple[str, str | None]]) -> Names:
     """The names of columns, and those of the other side that are still free, each with what it means."""
     found: dict[str, tuple[str, str | None]] = {name.casefold(): (name, name) for name in own}
     for name, meant in others:
@@ -208,7 +207,7 @@ def _others_changed(before: Definition, after: Definition) -> Iterator[SchemaCha
     for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):
             yield SchemaChange("definition-changed", None, old.get(name), new.get(name))
-    last = [_NEXT.sub("", one.create.rpartition("\n")[2]) for one in (before, after)]
+    last = [_NEXT.sub("", one.options) for one in (before, after)]
     words = table_options(*last)
     if words != (None, None):
         yield SchemaChange("definition-changed", None, *words)

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +14,7 @@ from doltflow.compare.median import Median
 from doltflow.compare.schema import Pair, SchemaChange, table_options
 from doltflow.model.row import Change, Row
 from doltflow.sources.dolt.differing import DIFF_TYPE
-from doltflow.sources.dolt.rowkeys import time_text
+from doltflow.sources.dolt.rowkeys import plain
 
 _SMALL = 2.0**-64
 
@@ -163,8 +162,7 @@ def _told(of: Comparison, rows: int) -> tuple[SchemaChange, ...]:
     changes = of.schema_changes
     if changes or rows or not of.asked.is_all or of.before is None or of.after is None:
         return changes
-    # The last line has what is of the table as a whole, such as the next AUTO_INCREMENT.
-    old, new = table_options(*(side.definition.create.rpartition("\n")[2] for side in (of.before, of.after)))
+    old, new = table_options(*(side.definition.options for side in (of.before, of.after)))
     if old is None and new is None:
         return (SchemaChange("definition-changed", None, "its content hash", "another one, without any other trace"),)
     return (SchemaChange("definition-changed", None, old, new),)
@@ -186,7 +184,7 @@ def rows_of(changed: Changed, limit: int | None = None) -> list[RowDifference]:
     cells = {name: mask.slice(0, len(rows)).to_pylist() for name, mask in changed.cells.items()}
     found = []
     for number, row in enumerate(_plain_rows(rows)):
-        change: Literal["added", "removed", "modified"] = row[DIFF_TYPE]
+        change: Change = row[DIFF_TYPE]
         there = [side for side in (0, 1) if (change, side) not in (("added", 0), ("removed", 1))]
         values = {name: row[place] for name, place, _ in sides[there[-1]] if name in key}
         before, after = (
@@ -201,7 +199,7 @@ def rows_of(changed: Changed, limit: int | None = None) -> list[RowDifference]:
 def _plain_rows(rows: pa.Table) -> Iterator[dict[str, Any]]:
     printed = pa.table({name: as_printed(rows.column(name)) for name in rows.column_names})
     for row in printed.to_pylist():
-        yield {name: time_text(value) if isinstance(value, timedelta) else value for name, value in row.items()}
+        yield {name: plain(value) for name, value in row.items()}
 
 
 class _Column:

@@ -97,10 +97,8 @@ def _check_where(of: Comparison) -> None:
     for side, names in ((of.before, where.before), (of.after, where.after)):
         if side is None:
             continue
-        known = {column.name.casefold() for column in side.definition.columns}
-        others = [(name, own) for name, own in names if name.casefold() not in known]
         try:
-            side.session.check_where(side.definition.name, side.commit, where.text, others)
+            side.session.check_where(side.definition.name, side.commit, where.text, side.others(names))
         except ColumnNotFoundError as error:
             message = f"The predicate `{where.text}` cannot be applied to `{side.definition.name}`. {error.message}"
             raise ColumnNotFoundError(message, "`--table` says which table is meant.") from error

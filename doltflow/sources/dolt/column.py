@@ -18,8 +18,10 @@ _SYNONYMS = {
 }
 # What Dolt adds where a type has no arguments.
 _DEFAULTS = {"decimal": "10,0", "char": "1", "binary": "1", "bit": "1", "time": "6"}
-_TEXTS = ("varchar", "char", "tinytext", "text", "mediumtext", "longtext", "enum", "set")
-_WITHOUT_WIDTH = ("tinyint", "smallint", "mediumint", "int", "bigint", "year")
+INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
+TEXTS = ("varchar", "char", "tinytext", "text", "mediumtext", "longtext")
+BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
+_WITHOUT_WIDTH = (*INTEGERS, "year")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,11 @@ class Column:
     @property
     def folds(self) -> bool:
         """Whether its collation takes some texts for equal that differ, such as `a` and `A`."""
-        return self.base in _TEXTS and self.collation is not None and not self.collation.endswith(("_bin", "binary"))
+        return (
+            self.base in (*TEXTS, "enum", "set")
+            and self.collation is not None
+            and not self.collation.endswith(("_bin", "binary"))
+        )
 
     @property
     def digits(self) -> tuple[int, int]:

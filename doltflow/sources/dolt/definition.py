@@ -16,7 +16,8 @@ _COLLATION = re.compile(r"(?: CHARACTER SET \w+)?(?: COLLATE (\w+))?$")
 _TABLE_COLLATION = re.compile(r"\) .*COLLATE=(\w+)[^\n]*\Z")
 
 _INDEX = re.compile(r"^  (?:(\w+) )?KEY (?:`(?:[^`]|``)+` )?\(((?:`(?:[^`]|``)+`|\(\d+\)|[^)`])+)\)", re.MULTILINE)
-_QUOTED = re.compile(r"`((?:[^`]|``)+)`")
+QUOTED = r"(`(?:[^`]|``)+`)"
+"""A pattern for a quoted name in a declaration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Definition:
         return tuple(c.name for c in sorted((c for c in self.columns if c.key is not None), key=lambda c: c.key or 0))
 
     @property
+    def options(self) -> str:
+        """The last line of `create`, with what is of the table as a whole, such as the next AUTO_INCREMENT."""
+        return self.create.rpartition("\n")[2]
+
+    @property
     def lines(self) -> dict[str, str]:
         """The line of every column in `create`, without what is around it, by the column's name."""
         found = {}
@@ -67,8 +73,7 @@ def definition(connection: Connection, table: str, at: str) -> Definition | None
         at: Full hash of the commit.
     """
     connection.use(at)
-    columns = existing_columns(connection, table)
-    return None if columns is None else Definition(table, tuple(columns), _created(connection, table))
+    return _declared(connection, table)
 
 
 def schema_statements(connection: Connection, table: str, before: str, after: str) -> list[str]:
@@ -101,19 +106,21 @@ def existing_columns(connection: Connection, table: str) -> list[Column] | None:
     Raises:
         SchemaMismatchError: It is a view.
     """
+    found = _declared(connection, table)
+    return None if found is None else list(found.columns)
+
+
+def _declared(connection: Connection, table: str) -> Definition | None:
+    """How a table is declared at the connection's revision; None where it is not there."""
     try:
         rows = connection.rows(f"show columns from {quote(table)}")
     except TableNotFoundError:
         return None
-    create = _created(connection, table)
+    create = str(connection.rows(f"show create table {quote(table)}")[0][1])
     if create.upper().startswith("CREATE VIEW"):
         raise SchemaMismatchError(f"`{table}` is a view, and only tables can be written.", "Give another name.")
     indexes = _indexes(create)
-    return [_column(row, create, indexes) for row in rows]
-
-
-def _created(connection: Connection, table: str) -> str:
-    return str(connection.rows(f"show create table {quote(table)}")[0][1])
+    return Definition(table, tuple(_column(row, create, indexes) for row in rows), create)
 
 
 def _indexes(create: str) -> list[_Index]:
@@ -121,7 +128,7 @@ def _indexes(create: str) -> list[_Index]:
     found = []
     for match in _INDEX.finditer(create):
         kind, listed = match.groups()
-        names = [name.replace("``", "`") for name in _QUOTED.findall(listed)]
+        names = [name[1:-1].replace("``", "`") for name in re.findall(QUOTED, listed)]
         found += [_Index(kind, place, name) for place, name in enumerate(names)]
     return found
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from doltflow.model.quoting import literal, quote
-from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.column import INTEGERS, TEXTS, Column
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.stream import BATCH_ROWS, Item, stream
 
@@ -14,8 +14,6 @@ DIFF_TYPE = "diff_type"
 MATCHES = "matches"
 _FLAG = Column(MATCHES, "tinyint")
 DIFF_COLUMN = Column(DIFF_TYPE, "varchar(8)")
-_INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
-_TEXTS = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext"}
 _MINE = "doltflow_"
 """What the names of a query's own columns begin with, where a predicate about the table's is to be understood."""
 
@@ -34,6 +32,10 @@ class Both:
         return column.name if column is not None else ""
 
 
+Names = tuple[tuple[str, str | None], ...]
+"""The names that a predicate may use, each with the column that it means; None where it is as if it were NULL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """A predicate, checked by the caller, that a row must fulfil at one commit at least.
@@ -45,8 +47,8 @@ class Where:
     """
 
     text: str
-    before: tuple[tuple[str, str | None], ...]
-    after: tuple[tuple[str, str | None], ...]
+    before: Names
+    after: Names
 
 
 def differing(
@@ -120,7 +122,7 @@ def differing(
 def _is_comparable(before: Column, after: Column) -> bool:
     """Whether Dolt tells equal values from others: it takes 030 for 30, and of two scales the smaller one."""
     bases = {before.base, after.base}
-    return before.type == after.type or bases <= _INTEGERS or bases <= _TEXTS
+    return before.type == after.type or bases <= {*INTEGERS} or bases <= {*TEXTS}
 
 
 def _exact(prefix: str, column: Column) -> str:
@@ -140,7 +142,7 @@ def named(columns: Sequence[Both]) -> list[tuple[str, Column]]:
     return found
 
 
-def _named(prefix: str, names: Sequence[tuple[str, str | None]], aliases: Mapping[str, str], nothing: str) -> str:
+def _named(prefix: str, names: Names, aliases: Mapping[str, str], nothing: str) -> str:
     meant = ((name, nothing if own is None else aliases[prefix + own]) for name, own in names)
     return ", ".join(f"{own} as {quote(name)}" for name, own in meant)
 

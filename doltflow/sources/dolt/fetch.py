@@ -16,12 +16,11 @@ import pyarrow.compute as pc
 
 from doltflow.errors import BadValueError, DoltError
 from doltflow.model.quoting import quote
-from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.column import INTEGERS, Column
 from doltflow.sources.dolt.connection import Connection, Field, Stream
 from doltflow.sources.dolt.types import bulk_safe, column_type, decimal_type, field_type, is_bit, is_time
 
 BULK_ROWS = 1_000
-_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _BATCH = 20_000
 _MICROSECONDS_A_DAY = 86_400_000_000
 
@@ -50,7 +49,7 @@ def fetch_table(connection: Connection, source: str, columns: Sequence[Column], 
         return [_select(source, [_readable(column, bulk=True) for column in columns], half) for half in halves]
 
     # Only such a key does not depend on what else it is compared by: a collation, digits after the point.
-    keys = [place for place, column in enumerate(columns) if column.key == 0 and column.base in _INTEGERS]
+    keys = [place for place, column in enumerate(columns) if column.key == 0 and column.base in INTEGERS]
     key = keys[0] if keys and not rest else None
     table, _ = _fetch(connection, _select(source, [_readable(c, bulk=False) for c in columns], rest), bulk)
     if key is not None:

@@ -19,12 +19,11 @@ from doltflow.errors import (
     nearest,
 )
 from doltflow.model.quoting import quote
-from doltflow.sources.dolt.column import Column, uncollated
+from doltflow.sources.dolt.column import BYTES, INTEGERS, Column, uncollated
 from doltflow.sources.dolt.connection import Connection
 
 _UNKNOWN = re.compile(r'column "(.*)" could not be found')
-_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit")
-_BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
+_INTEGERS = (*INTEGERS, "year", "bit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ def _typed(column: Column | None, value: Any) -> Any:
             return date.fromisoformat(text)
         if column.base in ("datetime", "timestamp"):
             return datetime.fromisoformat(text)
-        if column.base in _BYTES:
+        if column.base in BYTES:
             return bytes.fromhex(text[2:]) if text.lower().startswith("0x") else value.encode()
         value.encode()
     except (ValueError, InvalidOperation) as error:
@@ -174,7 +173,7 @@ def matching(connection: Connection, table: str, at: str, where: str, limit: int
         ) from error
     except DoltError as error:
         raise QueryError(f"Dolt cannot take the rows that match `{where}`. {error.message}", error.hint) from error
-    return [dict(zip(of.key, map(_plain, row), strict=True)) for row in rows], total
+    return [dict(zip(of.key, map(plain, row), strict=True)) for row in rows], total
 
 
 def removed(connection: Connection, table: str, at: str, where: str, limit: int) -> list[dict[str, Any]]:
@@ -195,7 +194,7 @@ def removed(connection: Connection, table: str, at: str, where: str, limit: int)
         rows = connection.rows(f"select distinct {_selected(of, of.key)} from {source} where ({where}) limit {limit:d}")
     except DoltError:  # In a shallow clone it cannot be told.
         return []
-    keys = [dict(zip(of.key, map(_plain, values), strict=True)) for values in rows]
+    keys = [dict(zip(of.key, map(plain, values), strict=True)) for values in rows]
     return [key for key in keys if row(connection, table, at, of, key) is None]
 
 
@@ -217,7 +216,7 @@ def row(connection: Connection, table: str, at: str, of: Shape, key: Mapping[str
         raise
     except DoltError as error:
         raise BadValueError(f"The row cannot be looked up. {error.message}", "Check the values of the key.") from error
-    return dict(zip(of.names, map(_plain, found[0]), strict=True)) if len(found) == 1 else None
+    return dict(zip(of.names, map(plain, found[0]), strict=True)) if len(found) == 1 else None
 
 
 def condition(names: Sequence[str] | Mapping[str, Any], prefix: str = "") -> str:
@@ -236,7 +235,7 @@ def bound(of: Shape, key: Mapping[str, Any]) -> list[Any]:
     for name, value in key.items():
         column = of.column(name)
         kind = column.base if column is not None else ""
-        is_text = kind not in (*_INTEGERS, *_BYTES, "decimal", "float", "double")
+        is_text = kind not in (*_INTEGERS, *BYTES, "decimal", "float", "double")
         if kind == "float" and isinstance(value, int | float):
             values.append(_single(value))
         else:
@@ -263,7 +262,8 @@ def _selected(of: Shape, names: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of a row: a TIME is a text."""
     return time_text(value) if isinstance(value, timedelta) else value
 
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from doltflow.errors import BadValueError, SchemaMismatchError
-from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.column import INTEGERS, Column
 from doltflow.sources.dolt.types import decimal_type
-from doltflow.sources.dolt.write.widen import BLOB_BYTES, INTEGERS, MOST_DIGITS, TEXT_BYTES, integer_range, widened
+from doltflow.sources.dolt.write.widen import BLOB_BYTES, MOST_DIGITS, TEXT_BYTES, integer_range, widened
 
 _LENGTHS = (32, 255, 1023, 4095)
 _ROOM = 255

@@ -6,14 +6,14 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.column import BYTES, Column
 
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\x00", "\\0"))
 _SPECIAL = r"[\\\t\n\r\x00]"
 _NULL = "\\N"
 _LINES = 100_000
 _LARGE = pa.large_string()  # The lines of wide rows may be more than 2 GB together.
-_HEXADECIMAL = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "bit")
+_HEXADECIMAL = (*BYTES, "bit")
 
 
 def sql_text(array: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:

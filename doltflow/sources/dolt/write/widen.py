@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from doltflow.sources.dolt.column import Column
+from doltflow.sources.dolt.column import INTEGERS, Column
 
-INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 TEXT_BYTES = {"tinytext": 255, "text": 65_535, "mediumtext": 16_777_215, "longtext": 2**32 - 1}
 BLOB_BYTES = {"tinyblob": 255, "blob": 65_535, "mediumblob": 16_777_215, "longblob": 2**32 - 1}
 MOST_DIGITS = 65
