@@ -51,6 +51,13 @@ def _isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(work)
 
 
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints, run in a folder by Ann."""
+    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def dolt(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     """What a dolt command prints; an error fails the test."""
     done = subprocess.run(["dolt", *arguments], cwd=folder, input=stdin, capture_output=True, text=True)

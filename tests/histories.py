@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import make_database
 
 from doltflow.model.commit import ReadTrailer, WriteTrailer, encode_message
@@ -95,3 +96,13 @@ def histories(folder: Path) -> Iterator[Histories]:
     """Databases whose servers end with the test."""
     with ExitStack() as stack:
         yield Histories(folder, stack)
+
+
+@contextmanager
+def histories_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Histories]:
+    """Such databases in a folder of their own, which is the current one."""
+    folder = tmp_path / "histories"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with histories(folder) as made:
+        yield made

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import dolt, head, make_database, run_flow, sql
-from histories import Histories, histories
+from histories import Histories, histories_here
 
 from doltflow.backtest import BacktestResult, backtest, made_branches, remove_made
 from doltflow.cli import main
@@ -430,10 +430,7 @@ def test_options_that_do_not_go_together(
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Histories]:
     """Databases for `pipeline`."""
-    folder = tmp_path / "histories"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    with histories(folder) as made:
+    with histories_here(tmp_path, monkeypatch) as made:
         for name, tables in {"raw": ["t"], "codes": ["k"], "made": ["a", "b"], "far": ["c", "d"]}.items():
             made.database(name, *tables)
         yield made

@@ -1,7 +1,6 @@
 """Why two runs differ: data, code, parameters, environment; what is known to be the same, and what nobody can tell."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FLOWS, FlowRun, dolt, head
+from conftest import FLOWS, FlowRun, dolt, git, head
 from flows.harness import World, world
-from histories import Histories, histories
+from histories import Histories, histories_here
 
 from doltflow.causes import KINDS, Cause, Causes, CodeFile, causes_between, environment_changes, summary
 from doltflow.causes.code import _lines
@@ -28,12 +27,6 @@ from doltflow.workspace import RunRecords, Workspace, find_run, load_settings, o
 
 ADD = "insert into `{}` values ({}, {})"
 RATES = "RATE = 1\nLEFT = 2\n"
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 # Real runs
@@ -273,10 +266,7 @@ def test_of_runs_that_only_commits_know_the_data_alone_is_known(runs: Runs, tmp_
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Histories]:
     """A database with `prices` and a table with a comma in its name, and one for what is made of them."""
-    folder = tmp_path / "histories"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    with histories(folder) as made:
+    with histories_here(tmp_path, monkeypatch) as made:
         made.database("prices", "prices", "`odd,name`")
         made.database("made", "sums", "log")
         yield made

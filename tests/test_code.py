@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FLOWS, FlowRun, sql
+from conftest import FLOWS, FlowRun, git, sql
 from flows.harness import World, wait_for, world
 
 from doltflow.cli import main
@@ -52,12 +52,6 @@ LISTED = [
     "../lib/far.py", "../lib/outside.py", "beside.py", "code_flow.py", "early.py", "late.py", "parts/__init__.py",
     "parts/deep.py", "parts/named.py", "parts/near.py", "unseen.py",
 ]  # fmt: skip
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 @dataclass(frozen=True)

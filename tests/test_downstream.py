@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from histories import Histories, histories
+from histories import Histories, histories_here
 
 from doltflow.audit import audit
 from doltflow.cli import main
@@ -21,10 +21,7 @@ from doltflow.workspace import Workspace, gather, gather_downstream, load_settin
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Histories]:
     """An empty folder, which is the current one."""
-    folder = tmp_path / "histories"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    with histories(folder) as made:
+    with histories_here(tmp_path, monkeypatch) as made:
         yield made
 
 

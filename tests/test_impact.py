@@ -9,7 +9,7 @@ from typing import Any
 import networkx
 import pytest
 from conftest import head, sql
-from histories import Histories, histories
+from histories import Histories, histories_here
 
 from doltflow.cli import main
 from doltflow.errors import DatabaseNotFoundError, RefNotFoundError, TableNotFoundError, UsageError
@@ -21,10 +21,7 @@ ADD = "insert into {} values ({}, {})"
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Histories]:
     """Two databases, `prices` with a table of that name and `codes`, and `made` with `medians` and `sums`."""
-    folder = tmp_path / "histories"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    with histories(folder) as made:
+    with histories_here(tmp_path, monkeypatch) as made:
         made.database("prices", "prices", "codes")
         made.database("made", "medians", "sums")
         yield made

@@ -4,19 +4,13 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import FLOWS, dolt, footprint, head
+from conftest import FLOWS, dolt, footprint, git, head
 from flows.harness import commits, is_loading, is_served, left_running, rows, trailers, wait_for, world
 
 from doltflow.model.pins import DatabasePin, Pins
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
-    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.mark.long
@@ -37,7 +31,7 @@ def test_authors_and_code(tmp_path: Path) -> None:
 
         assert run() == {"git_commit": None, "git_dirty": None}, "the repository has no commit"
         git(here.folder, "commit", "-q", "--allow-empty", "-m", "first")
-        assert run() == {"git_commit": git(here.folder, "rev-parse", "HEAD").strip(), "git_dirty": True}
+        assert run() == {"git_commit": git(here.folder, "rev-parse", "HEAD"), "git_dirty": True}
         for database, author in ((own, "Ann <ann@example.com>"), (nobodys, "tester <tester@localhost>")):
             made = commits(database)[:2]
             assert {f"{commit['committer']} <{commit['email']}>" for commit in made} == {author}
@@ -51,7 +45,7 @@ def test_authors_and_code(tmp_path: Path) -> None:
         to_main = tuple(DatabasePin(folder.name, str(folder), "main") for folder in (own, nobodys))
         (here.folder / "pins.json").write_text(Pins("replay", "AuthorFlow/7", to_main).encode())
         here.environment["DOLTFLOW_PINS"] = "pins.json"
-        assert run(*tags) == {"git_commit": git(here.folder, "rev-parse", "HEAD").strip(), "git_dirty": False}
+        assert run(*tags) == {"git_commit": git(here.folder, "rev-parse", "HEAD"), "git_dirty": False}
         assert trailers(commits(own)[0]["message"])[-1] == ("Rerun-Of", {"pathspec": "AuthorFlow/7", "kind": "replay"})
         assert (here.folder / ".git" / "index").read_bytes() == index
         for database, author in ((own, "Ann <ann@example.com>"), (nobodys, "Zoë Ångström <zoe@example.com>")):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import dolt, head, sql
-from histories import Histories, Read, histories
+from histories import Histories, Read, histories_here
 
 from doltflow.cli import main
 from doltflow.errors import DatabaseNotFoundError, NotMadeByRunError, TableNotFoundError
@@ -20,10 +20,7 @@ ADD = "insert into {} values ({}, {})"
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Histories]:
     """Two databases, `prices` with a table of that name and `codes`, and `made` with `medians` and `sums`."""
-    folder = tmp_path / "histories"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    with histories(folder) as made:
+    with histories_here(tmp_path, monkeypatch) as made:
         made.database("prices", "prices", "codes")
         made.database("made", "medians", "sums")
         yield made
