@@ -25,6 +25,7 @@ from doltflow.rerun.plan import PlannedBranch, check_name
 from doltflow.workspace import Workspace
 from doltflow.workspace.at import resolve_at
 from doltflow.workspace.production import Production
+from doltflow.workspace.workspace import ELSEWHERE, GONE
 
 ROOT = "root"
 
@@ -202,13 +203,13 @@ def _pins(
         if name not in workspace.names:
             raise NotReplayableError(
                 f"The database `{name}`, which {task} read, is not here.",
-                "Go to the folder that holds it, or name it in the setting `databases`.",
+                ELSEWHERE,
             )
         session = workspace.session(name)
         if moment is None and workspace.find_commit(name, read) is None:
             raise NotReplayableError(
                 f"`{name}` does not have the commit {read}, which {task} read.",
-                "Was it garbage-collected, or is this a clone that is not up to date (`dolt fetch`)?",
+                GONE,
             )
         at = read if moment is None else commit_then(session, branch_read(flow, name), moment)
         pins.append(DatabasePin(name, str(session.database.folder), commit=at))

@@ -13,6 +13,7 @@ from doltflow.model.run import Run
 from doltflow.rerun.own import foreach_paths, own_tables, taken_over
 from doltflow.workspace import Workspace, read_run
 from doltflow.workspace.records import RunRecords
+from doltflow.workspace.workspace import ELSEWHERE, GONE
 
 # Git's rules for the name of a branch, which are Dolt's, who takes ASCII alone and nothing that looks like a commit.
 # Below `doltflow-tmp/` are the temporary ones.
@@ -214,12 +215,12 @@ def _check_commits(workspace: Workspace, accesses: Iterable[Access]) -> None:
         if name is None:
             raise NotReplayableError(
                 f"The database `{access.database}`, which {access.pathspec} used, is not here.",
-                "Go to the folder that holds it, or name it in the setting `databases`.",
+                ELSEWHERE,
             )
         if access.commit is None or workspace.find_commit(name, access.commit) is None:
             raise NotReplayableError(
                 f"`{name}` does not have the commit {access.commit}, which {access.pathspec} used.",
-                "Was it garbage-collected, or is this a clone that is not up to date (`dolt fetch`)?",
+                GONE,
             )
 
 

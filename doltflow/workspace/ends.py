@@ -19,7 +19,7 @@ from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.at import resolve_at
 from doltflow.workspace.records import RunRecords, read_run
 from doltflow.workspace.runs import find_run
-from doltflow.workspace.workspace import Workspace
+from doltflow.workspace.workspace import ELSEWHERE, GONE, Workspace
 
 Key = tuple[str, str]
 """A table: the name of its database and its own."""
@@ -222,12 +222,12 @@ def written_by(workspace: Workspace, records: RunRecords, pathspec: Pathspec) ->
         if database is None:
             raise DatabaseNotFoundError(
                 f"The database `{access.database}`, which {access.pathspec} wrote, is not here.",
-                "Go to the folder that holds it, or name it in the setting `databases`.",
+                ELSEWHERE,
             )
         if workspace.find_commit(database, access.commit) is None:
             raise RefNotFoundError(
                 f"`{database}` does not have the commit {access.commit}, by which {access.pathspec} wrote.",
-                "Was it garbage-collected, or is this a clone that is not up to date (`dolt fetch`)?",
+                GONE,
             )
         when = (float(order.get(access.commit, -1)), access.timestamp or 0.0)
         for table in access.tables or ():

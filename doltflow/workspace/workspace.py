@@ -35,6 +35,10 @@ from doltflow.workspace.settings import Settings
 T = TypeVar("T")
 _BRANCHES = 100
 _WHERE = "Looked at are the folder, those just below it, and those in the setting `databases`."
+ELSEWHERE = "Go to the folder that holds it, or name it in the setting `databases`."
+"""What to do about a database that a record names and that is not here."""
+GONE = "Was it garbage-collected, or is this a clone that is not up to date (`dolt fetch`)?"
+"""What to do about a commit that a record names and its database does not have."""
 
 
 class Workspace:
