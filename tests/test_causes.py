@@ -92,9 +92,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 
 @pytest.fixture
 def runs(recorded: Runs, monkeypatch: pytest.MonkeyPatch) -> Runs:
-    for name, value in recorded.world.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(recorded.world.folder)
+    recorded.world.enter(monkeypatch)
     return recorded
 
 

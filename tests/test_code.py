@@ -104,9 +104,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 
 @pytest.fixture
 def runs(recorded: Runs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    for name, value in recorded.world.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(recorded.world.folder)
+    recorded.world.enter(monkeypatch)
     recorded.reset()
     yield recorded
     recorded.reset()

@@ -119,9 +119,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
 @pytest.fixture
 def recorded(made: Recorded, monkeypatch: pytest.MonkeyPatch) -> Recorded:
     """The folder with the runs, as the current one."""
-    for name, value in made.world.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(made.world.folder)
+    made.world.enter(monkeypatch)
     return made
 
 

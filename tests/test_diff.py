@@ -58,9 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
 
 @pytest.fixture
 def here(made: Recorded, monkeypatch: pytest.MonkeyPatch) -> Recorded:
-    for name, value in made.world.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(made.world.folder)
+    made.world.enter(monkeypatch)
     return made
 
 

@@ -60,9 +60,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
 @pytest.fixture
 def here(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     """The folder; afterwards no branch of the user's has been written, and nothing else of the user's either."""
-    for name, value in recorded.world.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(recorded.world.folder)
+    recorded.world.enter(monkeypatch)
     before = users(recorded.numbers)
     yield recorded
     assert users(recorded.numbers) == before

@@ -128,9 +128,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
 @pytest.fixture
 def world_(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     """The folder, as it was; afterwards everything of the user's must still be as it was."""
-    for name, value in recorded.world.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(recorded.world.folder)
+    recorded.world.enter(monkeypatch)
     recorded.change()
     before = state(*recorded.databases)
     yield recorded

@@ -109,9 +109,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 @pytest.fixture
 def here(watched: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Watched]:
     """The folder. Afterwards all of the user's is as it was, and `--remove` has removed what was made."""
-    for name, value in watched.world.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(watched.world.folder)
+    watched.world.enter(monkeypatch)
     before = watched.state()
     assert made(watched) == []
     yield watched
@@ -238,9 +236,7 @@ def test_a_number_that_another_replay_takes_meanwhile_is_left_to_it(
 def test_a_run_that_still_runs_is_not_repeated(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in watched.world.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(watched.world.folder)
+    watched.world.enter(monkeypatch)
     (watched.world.folder / "pid").unlink(missing_ok=True)
     process = watched.world.start(str(watched.world.folder / "watched_flow.py"), WATCHED="waits")
     try:

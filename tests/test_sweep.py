@@ -101,9 +101,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Months]:
 @pytest.fixture
 def months(built: Months, monkeypatch: pytest.MonkeyPatch) -> Iterator[Months]:
     """The folder, as the current one."""
-    for name, value in built.world.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(built.world.folder)
+    built.world.enter(monkeypatch)
     # Their servers run, which many calls then need not start.
     with Database.at(built.prices).open(), Database.at(built.analysis).open():
         yield built

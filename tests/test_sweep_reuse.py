@@ -43,8 +43,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, str]]
 def run(ran: tuple[World, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The run, with databases of the test's own in the current folder."""
     here, run = ran
-    for name, value in here.environment.items():
-        monkeypatch.setenv(name, value)
+    here.enter(monkeypatch)
     shutil.copytree(here.folder, tmp_path / "mine")
     monkeypatch.chdir(tmp_path / "mine")
     with ExitStack() as stack:  # Their servers run, which many calls then need not start.

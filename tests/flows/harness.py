@@ -24,6 +24,12 @@ class World:
     folder: Path
     environment: dict[str, str]
 
+    def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Has a test run here."""
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(self.folder)
+
     def database(self, name: str, *statements: str) -> Path:
         return make_database(self.folder / name, *statements)
 
@@ -88,13 +94,12 @@ def world(folder: Path) -> Iterator[World]:
     environment = isolated(folder / "home") | {"PYTHONWARNINGS": "ignore::DeprecationWarning"}
     work = folder / "work"
     work.mkdir()
+    here = World(work, environment)
     with pytest.MonkeyPatch.context() as patch:
         for name in set(os.environ) - set(environment):
             patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.chdir(work)
-        yield World(work, environment)
+        here.enter(patch)
+        yield here
 
 
 def commits(database: Path, ref: str = "main") -> list[dict[str, Any]]:
