@@ -22,7 +22,7 @@ EPILOG = (
     "parquet: Arrow's types as `DoltDT.read` gives them.\n\n"
     "Examples:\n\n\b\n"
     "  doltflow cat variance_by_procedure --limit 5\n"
-    "  doltflow cat prices --at 2021-02-28 --where \"code = '27447'\" --columns payer,price\n"
+    "  doltflow cat prices --at 2021-02-28 --where \"code = '0001A'\" --columns payer,price\n"
     "  doltflow cat prices --run HospitalPriceStateMedians/latest --to prices.parquet"
 )
 

@@ -14,8 +14,8 @@ EPILOG = (
     "  doltflow trace variance_by_procedure\n"
     "  doltflow trace prices --database hospital-price-transparency --at main\n"
     "  doltflow trace prices --downstream\n"
-    "  doltflow trace state_procedure_medians --key state=TX --key code=27447 --column price --history\n"
-    "  doltflow trace prices --where \"code = '27447' and price > 90000\"\n"
+    "  doltflow trace state_procedure_medians --key state=TX --key code=0002A --column price --history\n"
+    "  doltflow trace prices --where \"code = 'Q2042' and price > 90000\"\n"
     "  doltflow trace HospitalPriceStateMedians/latest --zoom step --output mermaid"
 )
 
