@@ -347,6 +347,19 @@ def test_a_flow_that_is_not_deterministic(here: Recorded, capsys: pytest.Capture
     assert told[1:] == ["    results/scaled: 3 rows other than before, so that the flow is not deterministic"]
 
 
+def test_what_differs_may_explain_nothing(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the code is all that differs and rows are left that it does not explain, it is chance that made them."""
+    chance = "* self.factor + __import__('time').time_ns() % 10**6"
+    one, other = (run_with(here.world, (("* self.factor + 1", text),)) for text in (chance, f"{chance} + 0"))
+    text = printed(capsys, one, other, "--table", "scaled", "--attribute", "--limit", "0")
+    told = text.partition("\nExplained\n")[2].splitlines()
+    assert told[0].startswith(f"  {one} again, with the code of {other}: AttributedFlow/")
+    assert told[1:] == [
+        "    results/scaled: the code alone explains 0 of 3 rows (0.0%); 3 rows still differ",
+        "  results/scaled: 3 rows that the code alone does not explain, so that the flow is not deterministic",
+    ]
+
+
 def test_a_run_that_failed(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     made = "        with self.results() as dolt:\n            made"
     fails = ((made, f"        assert False\n{made}"),)
@@ -465,6 +478,29 @@ def test_a_table_that_was_renamed(capsys: pytest.CaptureFixture[str]) -> None:
             for branch in ("scratch", "main")
         ]
         assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize("table", ["u", "T"])
+def test_a_table_of_which_nothing_but_the_name_is_another(capsys: pytest.CaptureFixture[str], table: str) -> None:
+    folder = make_database(Path("db"), "create table t (id int primary key, v int)", "insert into t values (1, 1)")
+    rename = "; ".join(f"rename table {one} to {other}" for one, other in (("t", "x"), ("x", table)))
+    dolt(folder, "sql", "-q", f"{rename}; call dolt_commit('-Am', 'Renamed')")
+    ends = ("db@main~1", "db@main")
+    data = asked(capsys, *ends)
+    assert (data["identical"], counts(data)) == (False, {f"db/{table}": (0, 0, 0)})
+    (found,) = data["tables"]
+    assert found["schema_changes"] == [{"change": "table-renamed", "column": None, "before": "t", "after": table}]
+    for form in ("text", "json", "jsonl", "csv", "sql"):
+        assert main(["diff", *ends, "--exit-code", "--output", form]) == 1
+    assert main(["diff", *ends, "--exit-code", "--columns", "v"]) == 0  # The name was not asked for.
+    capsys.readouterr()
+    assert f"  table t is now called {table}" in printed(capsys, *ends).splitlines()
+    assert main(["diff", *ends, "--output", "sql"]) == 0
+    dolt(folder, "branch", "scratch", "main~1")
+    dolt(folder, "--branch", "scratch", "sql", stdin=capsys.readouterr().out)
+    for branch in ("scratch", "main"):
+        told = dolt(folder, "--branch", branch, "sql", "-r", "csv", "-q", "show tables")
+        assert told == f"Tables_in_db/{branch}\n{table}\n"
 
 
 # Databases

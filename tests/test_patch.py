@@ -128,6 +128,11 @@ DECLARATIONS = {
         "(1, 1), (7, 7)",
         ("insert into t (v) values (8)", "delete from t where v = 8"),
     ),
+    "AUTO_INCREMENT comes with its key": (
+        "a int",
+        "(7), (7), (1)",
+        ("alter table t add column k int auto_increment primary key",),
+    ),
     "AUTO_INCREMENT goes with its key": (
         "k int primary key auto_increment, v int not null",
         "(1, 1), (7, 7)",

@@ -130,19 +130,19 @@ class _Made:
         is_recollated = _options(self._before).get("COLLATE") != _options(self._after).get("COLLATE")
         for place, column in enumerate(self._after.columns):
             where = f" AFTER {quote(order[place - 1])}" if place else " FIRST"
+            line = lines[column.name]
+            if not self._is_key_kept and _COUNTED.search(line):  # Only a key's column may count.
+                self._counted.append(f"{self._alter} MODIFY COLUMN {line};")
+                line = _COUNTED.sub("", line)
             if column.name not in old:
                 where = "" if place == len(order) else where
                 order.insert(place, column.name)
-                yield f"{self._alter} ADD COLUMN {lines[column.name]}{where};"
+                yield f"{self._alter} ADD COLUMN {line}{where};"
                 continue
             is_moved = order[place] != column.name
             if is_moved:
                 order.remove(column.name)
                 order.insert(place, column.name)
-            line = lines[column.name]
-            if not self._is_key_kept and _COUNTED.search(line):
-                self._counted.append(f"{self._alter} MODIFY COLUMN {line};")
-                line = _COUNTED.sub("", line)
             if is_moved or old[column.name] != lines[column.name] or (is_recollated and column.collation is not None):
                 yield f"{self._alter} MODIFY COLUMN {line}{where if is_moved else ''};"
 

@@ -50,8 +50,18 @@ class Comparison:
     asked: Asked = field(default_factory=Asked)
     is_unwritten: bool = False
 
-    @cached_property
+    @property
     def is_identical(self) -> bool:
+        """Whether they differ in nothing at all, the name included."""
+        return self.is_same_content and not self.is_renamed
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether it is one table under two names."""
+        return self.is_in_one_database and self._definitions[0].name != self._definitions[1].name
+
+    @cached_property
+    def is_same_content(self) -> bool:
         """Whether their content hashes are equal, which a database tells without a look at the rows."""
         hashes = [
             side.session.table_hash(side.definition.name, side.commit) if side is not None else None
@@ -100,9 +110,8 @@ class Comparison:
         if self.after is None:
             return (SchemaChange("table-removed"),)
         found = schema_changes(*self._definitions, self.of)
-        names = [of.name for of in self._definitions]
-        if self.is_in_one_database and names[0] != names[1]:
-            found = (SchemaChange("table-renamed", None, *names), *found)
+        if self.is_renamed:
+            found = (SchemaChange("table-renamed", None, *(of.name for of in self._definitions)), *found)
         asked = {name.casefold() for name in self.asked.columns}
         if not asked:
             return found
@@ -139,8 +148,8 @@ class Comparison:
         return tuple(both for both in self.of.columns if both.name in wanted)
 
     def changed(self) -> Iterator[Changed]:
-        """The rows that differ, in the order of the key where there is one; none where the versions are identical."""
-        if self.is_identical:
+        """The rows that differ, in the order of the key where there is one; none where the contents are the same."""
+        if self.is_same_content:
             return
         for rows in self._rows():
             found = self._kept(rows)

@@ -45,13 +45,21 @@ def patch(of: Comparison) -> Iterator[str]:
         yield f"DROP TABLE {quote(before.definition.name)};"
         yield from _made_anew(after)
     else:
-        if before.definition.name != after.definition.name:
-            yield f"RENAME TABLE {quote(before.definition.name)} TO {quote(after.definition.name)};"
+        yield from _renamed(before, after)
         yield from _altered(of, before, after)
     yield from _counter(before.definition, after.definition)
     if counts:
         yield "SET @@sql_mode = @doltflow_sql_mode;"
     yield "SET FOREIGN_KEY_CHECKS = 1;"
+
+
+def _renamed(before: Side, after: Side) -> Iterator[str]:
+    """The table's later name; Dolt takes one that differs only in case for the same, so that another comes between."""
+    old, new = before.definition.name, after.definition.name
+    between = f"renamed_{before.commit}" if old.casefold() == new.casefold() else new
+    for one, other in ((old, between), (between, new)):
+        if one != other:
+            yield f"RENAME TABLE {quote(one)} TO {quote(other)};"
 
 
 def _altered(of: Comparison, before: Side, after: Side) -> Iterator[str]:

@@ -110,8 +110,9 @@ def summarise(of: Comparison, limit: int, *, is_counted: bool = True) -> TableDi
         limit: So many rows are in the sample.
         is_counted: Whether statistics and a sample are wanted; without them the counts may come at less cost.
     """
-    if of.is_identical:
-        return TableDifference(False, 0, 0, 0, ())
+    if of.is_same_content:
+        changes = () if of.is_identical else of.schema_changes
+        return TableDifference(bool(changes), 0, 0, 0, changes)
     if not is_counted and (counts := _counts(of)) is not None:
         changes = _told(of, sum(counts))
         is_different = bool(sum(counts) or changes) or of.is_unwritten

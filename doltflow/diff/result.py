@@ -25,7 +25,7 @@ class DiffTable:
     Attributes:
         database, table: The table, by its later place where it has two.
         before, after: Its versions; None at an end that did not write it or does not have it.
-        is_same: Whether their content hashes are equal.
+        is_same: Whether their content hashes are equal, and their names.
         is_unwritten: Whether one of them is missing as a run did not write it, rather than that the table is gone.
         schema_changes: What has changed in its declaration.
         difference: How they differ; None where only the rows were asked for.

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from doltflow.causes import WORDS
+from doltflow.causes import KINDS, WORDS
 from doltflow.render.sections import hanging, indented, section
 from doltflow.render.text import count, first_line, moment, safe, short, value
 
 if TYPE_CHECKING:
     from doltflow.causes import Cause, Causes
-    from doltflow.diff import DiffResult
+    from doltflow.diff import DiffResult, Explained
 
 
 def why_text(causes: "Sequence[Causes]") -> Iterator[RenderableType]:
@@ -93,6 +93,20 @@ def explained_text(result: "DiffResult") -> Iterator[RenderableType]:
         yield from indented(said, columns=4)
         yield from indented(*map(safe, one.unhonoured), columns=4, style="yellow")
     for database, table, rows in result.unexplained:
-        if any(one.kind is not None for one in result.explained):
-            name = f"{safe(database)}/{safe(table)}"
-            yield from indented(f"{name}: {count(rows, 'row')} that nothing explains by itself, only several together")
+        tried = [one for one in result.explained if (one.database, one.table) == (database, table)]
+        if said := _unexplained(result, tried):
+            yield from indented(f"{safe(database)}/{safe(table)}: {count(rows, 'row')} that {said}")
+
+
+def _unexplained(result: "DiffResult", tried: "Sequence[Explained]") -> str:
+    """What is said of rows that nothing explains by itself; empty where nothing was taken from the other run."""
+    kinds = {one.kind for one in tried if one.kind is not None}
+    if len(kinds) > 1:
+        return "nothing explains by itself: it takes several together, or the flow is not deterministic"
+    for kind in kinds:
+        said = f"the {WORDS[kind]} alone {'do' if kind == 'parameter' else 'does'} not explain"
+        runs = {(one.before, one.after) for one in tried}
+        same = [found.same for found in result.causes if (found.before, found.after) in runs]
+        is_all = all({kind, *of} == {*KINDS} for of in same) and not any(one.unhonoured for one in tried)
+        return f"{said}, so that the flow is not deterministic" if is_all else said
+    return ""
