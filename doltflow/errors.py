@@ -66,6 +66,18 @@ class DatabaseNotFoundError(DoltError):
     code = "database-not-found"
 
 
+class ServerUnreachableError(DoltError):
+    """Nobody answers at the address of a server, or not with the encryption that is asked for."""
+
+    code = "server-unreachable"
+
+
+class AccessDeniedError(DoltError):
+    """A server does not let the account in, or not do that."""
+
+    code = "access-denied"
+
+
 class AmbiguousDatabaseError(DoltError):
     """Several databases answer to the question."""
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from doltflow.compare.asked import Asked
 from doltflow.compare.changed import Comparison
 from doltflow.compare.merging import Side
-from doltflow.sources.dolt import Database, Session
+from doltflow.sources.dolt import Database, Location, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +16,14 @@ class Version:
 
     Attributes:
         database: The database's name.
-        folder: Absolute path of its folder.
+        location: Where it is.
         table: The table's name, as the database spells it.
         commit: Full hash of a commit that has it so.
         run: `Flow/run_id` of the run that wrote it, where one did.
     """
 
     database: str
-    folder: Path
+    location: Location
     table: str
     commit: str
     run: str | None = None
@@ -59,12 +58,12 @@ def _side(place: tuple[Session, Version] | None) -> Side | None:
 def reopened(before: Version | None, after: Version | None, asked: Asked) -> Iterator[Comparison]:
     """Two versions of a table whose databases are opened for it."""
     with ExitStack() as stack:
-        sessions: dict[Path, Session] = {}
+        sessions: dict[Location, Session] = {}
 
         def session(version: Version) -> Session:
-            if version.folder not in sessions:
-                database = Database(version.database, version.folder)
-                sessions[version.folder] = stack.enter_context(database.open())
-            return sessions[version.folder]
+            if version.location not in sessions:
+                database = Database(version.database, version.location)
+                sessions[version.location] = stack.enter_context(database.open())
+            return sessions[version.location]
 
         yield comparison(before, after, asked, session)

@@ -113,7 +113,7 @@ def _explained(
     session = _opened(workspace)
     last = table.after or table.before
     same = [
-        Version(database, workspace.folders[database], name, commit, done.run)
+        Version(database, workspace.locations[database], name, commit, done.run)
         for database, name, commit in done.tables
         if last is not None and (database, name.casefold()) == (last.database, last.table.casefold())
     ]

@@ -60,7 +60,7 @@ def _in_commit(workspace: Workspace, database: str, table: str, commit: str) -> 
 
 
 def _version(workspace: Workspace, of: Output) -> Version:
-    return Version(of.database, workspace.folders[of.database], of.table, of.commit, of.run)
+    return Version(of.database, workspace.locations[of.database], of.table, of.commit, of.run)
 
 
 def _of_snapshots(workspace: Workspace, a: End, b: End) -> list[Pair]:

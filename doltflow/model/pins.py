@@ -19,7 +19,7 @@ class DatabasePin:
 
     Attributes:
         database: Its name.
-        folder: Absolute path of its folder.
+        folder: Absolute path of its folder, or its address on a server.
         branch: The branch that writes go to; None where the rerun may not write the database.
         commit: The commit that reads see; None for the branch's head.
     """

@@ -93,7 +93,7 @@ class Again:
             except RefNotFoundError as error:
                 raise RefNotFoundError(
                     f"{earlier.pathspec} saw `{earlier.database}` at {earlier.commit}, a commit that the database in "
-                    f"{database.folder} does not have.",
+                    f"{database.location} does not have.",
                     "Is it another database of that name, or a clone that is not up to date (`dolt fetch`)?",
                 ) from error
             yield session, Source(earlier.branch, str(earlier.commit), config)

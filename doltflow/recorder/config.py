@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from doltflow.errors import UsageError
 from doltflow.model.artifact import DatabaseConfig
 from doltflow.recorder.asked import text
+from doltflow.sources.dolt import check_place
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class DoltConfig:
     """A database that a step reads or writes.
 
     Attributes:
-        database: Path of the database's folder.
+        database: Path of the database's folder, or its address on a server, `mysql://user@host:port/name`. A name of
+            which no folder is here is looked for in `DOLTFLOW_DATABASES`.
         branch: The branch that reads are pinned from and writes go to; without it the one that the folder has checked
             out, else the server's default. Nothing is ever checked out.
         commit: A commit, tag or branch that the reads are pinned to, in place of the branch's head.
@@ -22,7 +24,7 @@ class DoltConfig:
         id: Names the configuration in the run's record.
 
     Raises:
-        UsageError: A field cannot be used.
+        UsageError: A field cannot be used; an address has a password in it.
     """
 
     database: str = "."
@@ -35,7 +37,8 @@ class DoltConfig:
     def __post_init__(self) -> None:
         if not isinstance(self.database, str | os.PathLike):
             raise UsageError(
-                f"The database is {self.database!r}, not a path.", "Give the path of the database's folder."
+                f"The database is {self.database!r}, neither a path nor an address.",
+                "Give the path of the database's folder, or its address.",
             )
         object.__setattr__(self, "database", os.fspath(self.database))
         for name in ("branch", "commit"):
@@ -46,11 +49,7 @@ class DoltConfig:
                 "`dolthub_remote` and `push_on_commit` are not supported yet.",
                 "Clone before the flow (`dolt clone`) and push after it (`dolt push`).",
             )
-        if self.database.startswith("mysql://"):
-            raise UsageError(
-                "A database behind a server's address (`mysql://`) is not supported yet.",
-                "Give the path of the database's folder; a server that runs on it is used.",
-            )
+        check_place(self.database)
 
     def dict(self) -> dict[str, object]:
         """The fields, as the run's artifact keeps them."""

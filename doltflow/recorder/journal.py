@@ -111,7 +111,7 @@ class Journal:
             timestamp=time.time(),
             config_id=config.id,
             where=where,
-            folder=str(session.database.folder),
+            folder=str(session.database.location),
             whole=whole,
             derived=derived,
         )

@@ -13,7 +13,14 @@ from doltflow.model.pins import DatabasePin
 from doltflow.recorder.config import DoltConfig
 from doltflow.recorder.rerun import Rerun, current_pins
 from doltflow.recorder.sessions import Sessions
-from doltflow.sources.dolt import Database, Session, databases_in, is_database
+from doltflow.sources.dolt import (
+    Database,
+    Session,
+    configured_database,
+    database_set,
+    databases_in,
+    name_of,
+)
 from doltflow.sources.metaflow.running import FindTask
 
 
@@ -71,11 +78,10 @@ class Place:
         if self.config is None:
             raise UsageError("This DoltDT reads from an earlier run and has no database of its own.", "Give `config=`.")
         if self._rerun is not None:
-            name = Path(self.config.database).expanduser().resolve().name
-            found = self._rerun.database(name, self.config.database)
+            found = self._rerun.database(name_of(self.config.database), self.config.database)
             if found is not None:
                 return found
-        return Database.at(self.config.database)
+        return configured_database(self.config.database)
 
     @property
     def _rerun(self) -> Rerun | None:
@@ -99,13 +105,13 @@ class Place:
             DatabaseNotFoundError: It is in neither place.
         """
         places = [place for place in (access.folder, config.database, access.database) if place]
-        candidates = [Path(place).expanduser() for place in places]
-        near = [] if self.config is None else [Path(self.config.database).expanduser()]
-        near += databases_in(Path.cwd())
-        candidates += [folder for folder in near if folder.resolve().name == access.database]
-        for folder in candidates:
-            if is_database(folder):
-                return Database.at(folder)
+        near = [] if self.config is None else [self.config.database]
+        near += map(str, databases_in(Path.cwd()))
+        for place in (*places, *(place for place in near if name_of(place) == access.database)):
+            if (found := Database.find(place)) is not None:
+                return found
+        if (found := database_set(access.database)) is not None:
+            return found
         where = f"neither at {places[0]} nor" if places else "not"
         raise DatabaseNotFoundError(
             f"The database `{access.database}` of {access.pathspec} is {where} in {Path.cwd()}.",
@@ -121,7 +127,7 @@ class Place:
     def pin(self, session: Session) -> Pin:
         """The pin of the configuration's database, made at the first question and kept."""
         if self._pin is None:
-            config = self.config or DoltConfig(str(session.database.folder))
+            config = self.config or DoltConfig(str(session.database.location))
             sent = self._rerun.pin(session) if self._rerun is not None else None
             self._pin = self._own_pin(session, config) if sent is None else self._sent(session, sent)
         return self._pin
@@ -183,7 +189,7 @@ class Place:
         """Whether a branch is the configuration's, in a rerun whose pins send it elsewhere."""
         if self._rerun is None or self._rerun.pin(session) is None:
             return False
-        config = self.config or DoltConfig(str(session.database.folder))
+        config = self.config or DoltConfig(str(session.database.location))
         return branch == (config.branch or session.default_branch())
 
     def _seen(self, session: Session, ref: str) -> str:
@@ -198,7 +204,7 @@ class Place:
 
     def pinned_config(self, session: Session) -> DatabaseConfig:
         """The configuration as the record keeps it."""
-        config = self.config or DoltConfig(str(session.database.folder))
+        config = self.config or DoltConfig(str(session.database.location))
         pin = self.pin(session)
         return config.pinned(pin.branch, pin.commit)
 

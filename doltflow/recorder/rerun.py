@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import TypeVar
 
 from doltflow.errors import DatabaseNotFoundError, RecordError, UnpinnedError
 from doltflow.model.pins import DatabasePin, Pins, ReadPin
-from doltflow.sources.dolt import Database, Session, is_database
+from doltflow.sources.dolt import Database, Session
 from doltflow.sources.metaflow.carried import pins_text
 from doltflow.sources.metaflow.code import foreach_path
 from doltflow.sources.metaflow.running import FindTask, RunningTask, resumed_rerun
@@ -76,8 +75,8 @@ class Rerun:
 
         Args:
             name: Its name.
-            configured: The folder that the step's configuration names. A step on another machine has the database
-                there, as a shared folder or a clone, and not where the machine has it that began the rerun.
+            configured: The place that the step's configuration names. A step on another machine has the database there,
+                as a shared folder or a clone, and not where the machine has it that began the rerun.
 
         Raises:
             DatabaseNotFoundError: It is in neither place.
@@ -85,9 +84,9 @@ class Rerun:
         pin = self._pins.database(name)
         if pin is None:
             return None
-        for folder in (Path(pin.folder), Path(configured).expanduser()):
-            if is_database(folder):
-                return Database.at(folder)
+        for place in (pin.folder, configured):
+            if (found := Database.find(place)) is not None:
+                return found
         raise DatabaseNotFoundError(
             f"The database `{name}` of this {self._pins.kind} of {self._pins.of} is neither in {pin.folder} nor in "
             f"{configured}.",

@@ -6,11 +6,10 @@ go after a moment: meanwhile the user's own `dolt checkout` or `dolt table impor
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from threading import RLock, Timer
 
 from doltflow.errors import DoltflowError
-from doltflow.sources.dolt import Database, Session
+from doltflow.sources.dolt import Database, Location, Session
 
 LINGER_SECONDS = 0.25
 
@@ -21,7 +20,7 @@ class Sessions:
     def __init__(self) -> None:
         self._lock = RLock()
         self._stack = ExitStack()
-        self._sessions: dict[Path, Session] = {}
+        self._sessions: dict[Location, Session] = {}
         self._timer: Timer | None = None
 
     @contextmanager
@@ -30,9 +29,9 @@ class Sessions:
         with self._lock:
             self._stop_timer()
             try:
-                if database.folder not in self._sessions:
-                    self._sessions[database.folder] = self._stack.enter_context(database.open())
-                yield self._sessions[database.folder]
+                if database.location not in self._sessions:
+                    self._sessions[database.location] = self._stack.enter_context(database.open())
+                yield self._sessions[database.location]
             finally:
                 self._start_timer()
 

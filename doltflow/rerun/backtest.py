@@ -195,7 +195,7 @@ def _pins(
     workspace: Workspace, flow: Flow, branch: str, started: Mapping[str, str], moment: datetime | None
 ) -> tuple[DatabasePin, ...]:
     """Where a flow's databases are sent: those of the backtest to its branches, the others to a commit."""
-    pins = [DatabasePin(name, str(workspace.session(name).database.folder), branch) for name in started]
+    pins = [DatabasePin(name, str(workspace.session(name).database.location), branch) for name in started]
     for name, read in sorted(flow.databases.items()):
         if name in started:
             continue
@@ -212,7 +212,7 @@ def _pins(
                 GONE,
             )
         at = read if moment is None else commit_then(session, branch_read(flow, name), moment)
-        pins.append(DatabasePin(name, str(session.database.folder), commit=at))
+        pins.append(DatabasePin(name, str(session.database.location), commit=at))
     return tuple(pins)
 
 

@@ -38,9 +38,9 @@ def listed_branches(workspace: Workspace) -> list[ListedBranch]:
 
 def _listed(workspace: Workspace, database: str) -> Iterator[ListedBranch]:
     session = workspace.session(database)
-    forget_gone(session.database.folder, session.branches)
+    forget_gone(session.database.location, session.branches)
     heads = session.branches()
-    for branch, made in sorted(made_in(session.database.folder).items()):
+    for branch, made in sorted(made_in(session.database.location).items()):
         # Somebody may have removed it and made another of that name, or committed to it.
         if branch in heads and _is_own(workspace, database, heads[branch], made):
             yield ListedBranch(database, made, heads[branch])
@@ -62,7 +62,7 @@ def _is_own(workspace: Workspace, database: str, head: str, made: MadeBranch) ->
 
 def _whose(workspace: Workspace, database: str, branch: str) -> str:
     """What is said of a branch that is not doltflow's."""
-    if branch in made_in(workspace.session(database).database.folder):
+    if branch in made_in(workspace.session(database).database.location):
         return "which somebody else made anew or committed to"
     return "which doltflow did not make"
 
@@ -109,7 +109,7 @@ def working_on(workspace: Workspace, branches: Iterable[PlannedBranch]) -> Itera
     """
     with ExitStack() as stack:
         for branch in branches:
-            stack.enter_context(alone_on(workspace.session(branch.database).database.folder, branch.branch))
+            stack.enter_context(alone_on(workspace.session(branch.database).database.location, branch.branch))
         yield
 
 
@@ -124,14 +124,14 @@ def make_branches(workspace: Workspace, plan: BacktestPlan, branches: Sequence[P
         for branch in made:
             session = workspace.session(branch.database)
             session.remove_branch(branch.branch)
-            forget_made(session.database.folder, branch.branch)
+            forget_made(session.database.location, branch.branch)
         raise
 
 
 def _make(workspace: Workspace, branch: PlannedBranch, of: str) -> None:
     session = workspace.session(branch.database)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    with noted(session.database.folder, MadeBranch(branch.branch, KIND, branch.commit, when, of)):
+    with noted(session.database.location, MadeBranch(branch.branch, KIND, branch.commit, when, of)):
         session.create_branch(branch.branch, branch.commit)
 
 
@@ -167,11 +167,11 @@ def remove_listed(workspace: Workspace, branches: Sequence[ListedBranch]) -> Non
     """
     with ExitStack() as stack:
         for item in branches:
-            stack.enter_context(alone_on(workspace.session(item.database).database.folder, item.made.branch))
+            stack.enter_context(alone_on(workspace.session(item.database).database.location, item.made.branch))
         for item in branches:
             session = workspace.session(item.database)
             session.remove_branch(item.made.branch)
-            forget_made(session.database.folder, item.made.branch)
+            forget_made(session.database.location, item.made.branch)
 
 
 def runs_on(workspace: Workspace, branches: Sequence[ListedBranch]) -> dict[str, str]:

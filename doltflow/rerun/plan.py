@@ -302,5 +302,5 @@ def _database_pins(workspace: Workspace, branches: Iterable[PlannedBranch], own:
     written = {branch.database: branch.branch for branch in branches}
     read = {workspace.database_of(a) or a.database: a.commit for a in own if a.kind == "read" and a.commit is not None}
     for name in sorted(written.keys() | read.keys()):
-        folder = str(workspace.session(name).database.folder)
+        folder = str(workspace.session(name).database.location)
         yield DatabasePin(name, folder, written.get(name), None if name in written else read[name])

@@ -227,7 +227,7 @@ class Points:
             if name.casefold() not in {head.casefold() for head in heads}:
                 missing.add(branch.database)
                 continue
-            made = made_in(session.database.folder).get(name)
+            made = made_in(session.database.location).get(name)
             if made is None or (made.kind, made.of) != (KIND, plan.of) or heads.get(name) != branch.commit:
                 return None
         return missing

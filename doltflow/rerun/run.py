@@ -85,9 +85,9 @@ def made_branches(
 @contextmanager
 def _noted(workspace: Workspace, branch: PlannedBranch, run: str) -> Iterator[None]:
     """Notes a branch before it is made, so that one of a replay that was killed is known too."""
-    folder = workspace.session(branch.database).database.folder
+    location = workspace.session(branch.database).database.location
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    with noted(folder, MadeBranch(branch.branch, "replay", branch.commit, when, run)):
+    with noted(location, MadeBranch(branch.branch, "replay", branch.commit, when, run)):
         yield
 
 
@@ -101,7 +101,7 @@ def _take_back(workspace: Workspace, branch: PlannedBranch, only_unwritten: bool
             return
         if head is not None:
             session.remove_branch(branch.branch)
-    forget_made(database.folder, branch.branch)
+    forget_made(database.location, branch.branch)
 
 
 def remove_branches(workspace: Workspace, branches: Sequence[PlannedBranch]) -> None:
@@ -109,7 +109,7 @@ def remove_branches(workspace: Workspace, branches: Sequence[PlannedBranch]) -> 
     for branch in branches:
         session = workspace.session(branch.database)
         session.remove_branch(branch.branch)
-        forget_made(session.database.folder, branch.branch)
+        forget_made(session.database.location, branch.branch)
 
 
 def rerun(

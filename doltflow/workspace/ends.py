@@ -10,6 +10,7 @@ from doltflow.errors import (
     NoOutputError,
     RefNotFoundError,
     RunNotFoundError,
+    UsageError,
     nearest,
 )
 from doltflow.model.pathspec import Pathspec
@@ -74,7 +75,7 @@ class End:
 def begin_end(workspace: Workspace, text: str) -> None:
     """Has the databases opened that will be asked for what a user means."""
     found = next(_splits(workspace, text), None)
-    for database in list(workspace.folders) if found is None else [found[0]]:
+    for database in list(workspace.locations) if found is None else [found[0]]:
         workspace.begin(database)
 
 
@@ -97,14 +98,14 @@ def find_end(workspace: Workspace, text: str) -> End:
         return End("branch", text, (), heads)
     if text in (workspace.ask_store(Store.flows) or ()):
         raise RunNotFoundError(f"`{text}` is a flow, and no run of it.", f"`{text}/latest` is its newest run.")
-    if text.rstrip("@") in workspace.folders:
+    if text.rstrip("@") in workspace.locations:
         name = text.rstrip("@")
         raise RefNotFoundError(
             f"`{text}` names a database and no commit of it.", f"`{name}@HEAD` means the head of its default branch."
         ) from missing
     if "@" in text:
         database, _, _ = text.rpartition("@")
-        known = nearest(database, workspace.folders)
+        known = nearest(database, workspace.locations)
         raise DatabaseNotFoundError(f"There is no database `{database}` in {workspace.place}.", known) from missing
     made = [name for branches in _made(workspace).values() for name in branches]
     hints = [missing.hint or nearest(text, made), "`DATABASE@REF` means a database at a commit, tag, branch or date."]
@@ -128,7 +129,7 @@ def _splits(workspace: Workspace, text: str) -> Iterator[tuple[str, str]]:
     for at in reversed([at for at, character in enumerate(text) if character == "@"]):
         before, ref = text[:at], text[at + 1 :]
         if before and ref:
-            with suppress(DatabaseNotFoundError):
+            with suppress(DatabaseNotFoundError, UsageError):
                 yield workspace.find_database(before), ref
 
 
@@ -149,7 +150,7 @@ def _made_branch(workspace: Workspace, text: str) -> End | None:
 
 
 def _made(workspace: Workspace) -> dict[str, dict[str, MadeBranch]]:
-    return {name: made_in(folder) for name, folder in workspace.folders.items()}
+    return {name: made_in(location) for name, location in workspace.locations.items()}
 
 
 def _heads(workspace: Workspace, text: str) -> tuple[tuple[str, str], ...]:

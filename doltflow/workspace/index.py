@@ -33,9 +33,9 @@ class Made:
         return "/".join(self.task.split("/")[:2])
 
 
-def index_file(folder: Path) -> Path:
-    """Where the index of a database is kept."""
-    return cache_file("index", folder)
+def index_file(identity: str) -> Path:
+    """Where the index of a database is kept, which is told from others by its place."""
+    return cache_file("index", identity)
 
 
 class Index(CacheFile):

@@ -23,7 +23,7 @@ class RunIndex(CacheFile):
     @classmethod
     def of_store(cls, folder: Path) -> "RunIndex":
         """The index of the store in a folder."""
-        return cls(cache_file("runs", folder))
+        return cls(cache_file("runs", str(folder.resolve())))
 
     def records(self) -> Iterator[tuple[str, Record]]:
         """The runs, `Flow/run_id`, each with its own accesses and their configurations."""

@@ -1,6 +1,5 @@
 """Settings: `[tool.doltflow]` of pyproject.toml or `doltflow.toml`, found upwards; then `DOLTFLOW_*` variables."""
 
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from doltflow.errors import SettingsError, nearest
-
-_VARIABLE = "DOLTFLOW_DATABASES"
+from doltflow.sources.dolt import VARIABLE, is_address, places_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +15,12 @@ class Settings:
     """What can be set.
 
     Attributes:
-        databases: Folders of databases to look at, beside those in the current folder and just below it.
+        databases: Databases to look at, beside those in the current folder and just below it: paths of folders,
+            addresses of databases on servers, or of servers with all that they have.
         origin: What set them: a file or a variable.
     """
 
-    databases: tuple[Path, ...] = ()
+    databases: tuple[str, ...] = ()
     origin: str = ""
 
 
@@ -31,10 +30,8 @@ def load_settings(folder: Path | None = None) -> Settings:
     Raises:
         SettingsError: A file cannot be read, or says something that cannot be set.
     """
-    variable = os.environ.get(_VARIABLE)
-    if variable:
-        parts = [part for part in variable.split(os.pathsep) if part]
-        return Settings(tuple(_folder(Path.cwd(), part, _VARIABLE) for part in parts), _VARIABLE)
+    if parts := places_set():
+        return Settings(tuple(_place(Path.cwd(), part, VARIABLE) for part in parts), VARIABLE)
     start = (folder or Path.cwd()).absolute()
     for parent in (start, *start.parents):
         found = _read(parent)
@@ -65,20 +62,23 @@ def _parse(file: Path) -> dict[str, Any]:
         raise SettingsError(f"{file} cannot be read: {error}.") from error
 
 
-def _databases(file: Path, table: Mapping[str, Any]) -> tuple[Path, ...]:
+def _databases(file: Path, table: Mapping[str, Any]) -> tuple[str, ...]:
     unknown = [name for name in table if name != "databases"]
     if unknown:
         raise SettingsError(f"{file} sets `{unknown[0]}`, which is no setting.", nearest(unknown[0], ["databases"]))
     value = table.get("databases", [])
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise SettingsError(
-            f"`databases` in {file} is {value!r}, not a list of folders.", 'Write `databases = ["../prices"]`, say.'
+            f"`databases` in {file} is {value!r}, not a list of folders and addresses.",
+            'Write `databases = ["../prices"]`, say.',
         )
-    return tuple(_folder(file.parent, item, str(file)) for item in value)
+    return tuple(_place(file.parent, item, str(file)) for item in value)
 
 
-def _folder(base: Path, text: str, origin: str) -> Path:
+def _place(base: Path, text: str, origin: str) -> str:
+    if is_address(text):
+        return text
     try:
-        return base / Path(text).expanduser()
+        return str(base / Path(text).expanduser())
     except RuntimeError as error:  # `~name` of nobody here.
         raise SettingsError(f"{origin} names the folder `{text}`: {error}.") from error

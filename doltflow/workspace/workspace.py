@@ -16,6 +16,7 @@ from doltflow.errors import (
     RefNotFoundError,
     StoreNotFoundError,
     TableNotFoundError,
+    UsageError,
     nearest,
 )
 from doltflow.model.access import Access
@@ -23,7 +24,7 @@ from doltflow.model.artifact import DatabaseConfig
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
-from doltflow.sources.dolt import Database, Session, databases_in, is_database
+from doltflow.sources.dolt import Database, Location, Session, databases_at, databases_in
 from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.at import head_of, nowhere
 from doltflow.workspace.commits import Commits
@@ -83,10 +84,9 @@ class Workspace:
     def add(self, database: Database) -> None:
         """Makes a database known; one of that name that is known already stays."""
         known = self._databases.setdefault(database.name, database)
-        if known.folder != database.folder:
-            self.warn(
-                f"Two databases are called `{database.name}`: {known.folder} is looked at, {database.folder} is not."
-            )
+        if known.location.identity != database.location.identity:
+            here, there = known.location, database.location
+            self.warn(f"Two databases are called `{database.name}`: {here} is looked at, {there} is not.")
 
     def ask(self, database: str) -> None:
         """Makes a database the one that is asked for, by its name if one of that name is known, else by its place.
@@ -115,15 +115,15 @@ class Workspace:
         except (RuntimeError, ValueError) as error:  # `~name` of nobody here, or what no system allows.
             raise DatabaseNotFoundError(f"`{text}` cannot be opened as a database: {error}") from error
         known = self._databases.get(found.name, found)
-        if known.folder != found.folder:
+        if known.location.identity != found.location.identity:
             found = replace(found, name=text)
         self.add(found)
         return found.name
 
     @property
-    def folders(self) -> dict[str, Path]:
-        """The folders of the databases that are known so far, by name; none is opened."""
-        return {name: database.folder for name, database in self._databases.items()}
+    def locations(self) -> dict[str, Location]:
+        """Where the databases are that are known so far, by name; none is opened."""
+        return {name: database.location for name, database in self._databases.items()}
 
     @property
     def names(self) -> list[str]:
@@ -172,8 +172,8 @@ class Workspace:
         if self.database_of(access) is not None:
             return
         for place in (access.folder, config.database if config else None):
-            if place and is_database(self.place / place):
-                self.add(Database.at(self.place / place))
+            if place and (found := Database.find(place, self.place)) is not None:
+                self.add(found)
                 return
 
     def database_of(self, access: Access) -> str | None:
@@ -199,7 +199,7 @@ class Workspace:
         """What is known of the commits of a database."""
         if name not in self._commits:
             session = self.session(name)
-            self._commits[name] = Commits(session, Index(index_file(session.database.folder)))
+            self._commits[name] = Commits(session, Index(index_file(session.database.location.identity)))
             self._stack.callback(self._commits[name].close)
         return self._commits[name]
 
@@ -393,11 +393,12 @@ def open_workspace(settings: Settings, database: str | None = None, folder: Path
             workspace.ask(database)
         for found in databases_in(workspace.place):
             workspace.add(Database.at(found))
-        for found in settings.databases:
+        for place in settings.databases:
             try:
-                workspace.add(Database.at(found))
-            except DatabaseNotFoundError as error:
-                raise DatabaseNotFoundError(f"{error.message} {settings.origin} names it.", error.hint) from error
+                for each in databases_at(place):
+                    workspace.add(each)
+            except (DoltError, UsageError) as error:
+                raise type(error)(f"{error.message} {settings.origin} names it.", error.hint) from error
         if database is not None and not is_path:
             workspace.ask(database)
         yield workspace

@@ -1,9 +1,38 @@
-"""Dolt databases. The door of this folder: `Database.at(path)`, and `with database.open() as session`."""
+"""Dolt databases. The door of this folder: `Database.at(place)`, and `with database.open() as session`."""
 
+from doltflow.sources.dolt.address import is_address
 from doltflow.sources.dolt.author import format_author
-from doltflow.sources.dolt.database import Database, databases_in, is_database
+from doltflow.sources.dolt.database import (
+    VARIABLE,
+    Database,
+    Location,
+    check_place,
+    configured_database,
+    database_set,
+    databases_at,
+    name_of,
+    places_set,
+)
+from doltflow.sources.dolt.folder import databases_in, is_database
 from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.refs import HASH
 from doltflow.sources.dolt.session import Session
 
-__all__ = ["HASH", "Database", "Part", "Session", "databases_in", "format_author", "is_database"]
+__all__ = [
+    "HASH",
+    "VARIABLE",
+    "Database",
+    "Location",
+    "Part",
+    "Session",
+    "check_place",
+    "configured_database",
+    "database_set",
+    "databases_at",
+    "databases_in",
+    "format_author",
+    "is_address",
+    "is_database",
+    "name_of",
+    "places_set",
+]

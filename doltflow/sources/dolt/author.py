@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def configured_author(folder: Path) -> str | None:
-    """`Name <mail>` as Dolt is configured for the database of a folder, or None where nobody configured it."""
+def configured_author(folder: Path | None = None) -> str | None:
+    """`Name <mail>` as Dolt is configured for the database of a folder, else for the user; None where it is not."""
     settings = _settings(Path(os.environ.get("DOLT_ROOT_PATH") or Path.home()) / ".dolt" / "config_global.json")
-    settings |= _settings(folder / ".dolt" / "config.json")
+    settings |= _settings(folder / ".dolt" / "config.json") if folder is not None else {}
     name, email = settings.get("user.name"), settings.get("user.email")
     return format_author(name, email or "") if name else None
 

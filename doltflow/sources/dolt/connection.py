@@ -2,26 +2,30 @@
 
 import re
 import socket
+import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pymysql
 from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 
 from doltflow.errors import (
+    AccessDeniedError,
     BadValueError,
     ColumnNotFoundError,
     DoltError,
     DoltVersionError,
     QueryError,
     RefNotFoundError,
+    ServerUnreachableError,
+    SettingsError,
     TableNotFoundError,
 )
-from doltflow.sources.dolt.server import Endpoint
+from doltflow.sources.dolt.endpoint import Endpoint
 
 OLDEST = (1, 83, 0)
 _NO_TABLE, _NO_COLUMN, _NO_DATABASE, _SYNTAX = 1146, 1054, 1049, 1064
@@ -30,6 +34,12 @@ _VALUE = {1048, 1062, 1264, 1265, 1292, 1364, 1366, 1406, 1451, 1452, 3140, 3819
 _VALUE_MESSAGE = re.compile(
     r"^duplicate (primary|unique) key|^Check constraint .* violated|outside of \w+ range|out of range for|"
     r"is not a valid|too large for column|^Invalid JSON text|beyond the maximum value"
+)
+_UNREACHABLE = {2003, 2026}  # Nobody is there, or has no TLS.
+_DENIED = {1044, 1045, 1142, 1143, 1227, 1370}
+_NEEDED = (
+    "Is the password right (DOLTFLOW_PASSWORD)? To read, an account needs `GRANT SELECT ON *.*`, as Dolt checks its "
+    "functions against the name of a revision, `database/branch`; to write, all privileges."
 )
 _STATEMENT_LENGTH = 1_000_000
 
@@ -167,7 +177,15 @@ class Connection:
     def url(self) -> str:
         """Where the bulk reader finds this database at this revision; it holds the secret and is never shown."""
         user, password = quote(self._endpoint.user, safe=""), quote(self._endpoint.password, safe="")
-        return f"mysql://{user}:{password}@127.0.0.1:{self._endpoint.port}/{quote(self._revision or '', safe='')}"
+        host = f"[{self._endpoint.host}]" if ":" in self._endpoint.host else self._endpoint.host
+        place = f"{host}:{self._endpoint.port}/{quote(self._revision or '', safe='')}"
+        return f"mysql://{user}:{password}@{place}?{urlencode(self._bulk_options(), quote_via=quote)}"
+
+    def _bulk_options(self) -> dict[str, str]:
+        mode, ca = self._endpoint.ssl_mode, self._endpoint.ssl_ca
+        if mode == "PREFERRED":  # The bulk reader is to do as this connection did.
+            mode = "REQUIRED" if self._raw._secure else "DISABLED"
+        return {"ssl-mode": mode} | ({"ssl-ca": ca} if ca is not None and mode != "DISABLED" else {})
 
 
 class Stream:
@@ -196,17 +214,32 @@ class Stream:
 
 
 def _connect(endpoint: Endpoint, **options: Any) -> Any:
-    # TLS on the loopback address would cost twenty milliseconds and protect nothing.
     return pymysql.connect(
-        host="127.0.0.1",
+        host=endpoint.host,
         port=endpoint.port,
         user=endpoint.user,
         password=endpoint.password,
-        ssl_disabled=True,
+        ssl=_tls(endpoint),
+        ssl_disabled=endpoint.ssl_mode == "DISABLED",
         autocommit=True,
         charset="utf8mb4",
         **options,
     )
+
+
+def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
+    """What is asked of the server; None where nothing is."""
+    if endpoint.ssl_mode in ("DISABLED", "PREFERRED"):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=endpoint.ssl_ca)
+    except OSError as error:
+        raise SettingsError(
+            f"The certificates in {endpoint.ssl_ca} cannot be read: {error}.", "`ssl-ca` of the address names the file."
+        ) from error
+    context.check_hostname = endpoint.ssl_mode == "VERIFY_IDENTITY"
+    context.verify_mode = ssl.CERT_NONE if endpoint.ssl_mode == "REQUIRED" else ssl.CERT_REQUIRED
+    return context
 
 
 @contextmanager
@@ -224,6 +257,10 @@ def _translate(number: int, message: str, query: str | bytes) -> DoltError:
     if not message:
         return DoltError("The connection to Dolt is lost.")
     text = f"Dolt says: {message.strip().rstrip('.')}."
+    if number in _UNREACHABLE:
+        return ServerUnreachableError(text, "Does it run, and is the address right (host, port, `ssl-mode`)?")
+    if number in _DENIED or "command denied" in message:
+        return AccessDeniedError(text, _NEEDED)
     if number == _NO_TABLE or message.startswith("table not found"):
         return TableNotFoundError(text)
     if number == _NO_COLUMN or re.search(r"column .* could not be found", message):

@@ -1,69 +1,86 @@
-"""One Dolt database: a folder, and its server while somebody reads or writes it."""
+"""One Dolt database: where it is, and a session with it while somebody reads or writes it."""
 
-import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from doltflow.errors import DatabaseNotFoundError, nearest
+from doltflow.errors import DatabaseNotFoundError, UsageError, nearest
+from doltflow.sources.dolt.address import Address, is_address
 from doltflow.sources.dolt.connection import Connection
-from doltflow.sources.dolt.server import serving
+from doltflow.sources.dolt.folder import Folder, databases_in, is_database
 from doltflow.sources.dolt.session import Session
+
+Location = Folder | Address
+VARIABLE = "DOLTFLOW_DATABASES"
+_PLACES = re.compile(rf"mysql://[^/{os.pathsep}]*(?:{os.pathsep}\d+)?(?:/[^{os.pathsep}]*)?|[^{os.pathsep}]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A Dolt database in a folder.
+    """A Dolt database.
 
     Attributes:
-        name: The folder's name.
-        folder: Absolute path, links resolved.
+        name: What it is called: as its folder, or as on its server.
+        location: Where it is.
     """
 
     name: str
-    folder: Path
+    location: Location
 
     @classmethod
-    def at(cls, path: str | os.PathLike[str]) -> "Database":
-        """The database in a folder.
+    def at(cls, place: str | os.PathLike[str]) -> "Database":
+        """The database in a folder, or at an address, which is not asked yet.
 
         Raises:
             DatabaseNotFoundError: There is no such folder, or it is not a Dolt database.
+            UsageError: The address is none.
         """
-        folder = Path(path).expanduser()
+        text = os.fspath(place)
+        if is_address(text):
+            address = Address.parse(text)
+            if not address.database:
+                raise UsageError(f"`{text}` names a server and no database on it.", f"Name one: `{address}NAME`.")
+            return cls(address.name, address)
+        folder = Path(text).expanduser()
         try:
             if not folder.exists():
                 there = [p.name for p in databases_in(folder.parent)] if folder.parent.is_dir() else []
-                raise DatabaseNotFoundError(f"There is no folder `{path}`.", nearest(folder.name, there))
+                raise DatabaseNotFoundError(f"There is no folder `{place}`.", nearest(folder.name, there))
             if not is_database(folder):
                 raise DatabaseNotFoundError(
-                    f"The folder `{path}` is not a Dolt database: it has no `.dolt/noms`.",
+                    f"The folder `{place}` is not a Dolt database: it has no `.dolt/noms`.",
                     "`dolt init` there makes it one.",
                 )
             folder = folder.resolve()
         except (OSError, ValueError) as error:
-            raise DatabaseNotFoundError(f"`{path}` cannot be opened as a database: {error}.") from error
-        return cls(folder.name, folder)
+            raise DatabaseNotFoundError(f"`{place}` cannot be opened as a database: {error}.") from error
+        return cls(folder.name, Folder(folder))
 
-    def head_branch(self) -> str | None:
-        """The branch that is checked out in the folder, as `repo_state.json` says."""
-        try:
-            head = str(json.loads((self.folder / ".dolt" / "repo_state.json").read_text())["head"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return head.removeprefix("refs/heads/") if head.startswith("refs/heads/") else None
+    @classmethod
+    def find(cls, place: str, base: Path | None = None) -> "Database | None":
+        """The database at a place that a record names; None where no folder of a database is there.
+
+        Args:
+            place: An address, which is not asked yet, or a path.
+            base: What the path is relative to; the current folder without it.
+        """
+        if is_address(place):
+            return cls.at(place)
+        folder = (base or Path.cwd()) / Path(place).expanduser()
+        return cls.at(folder) if is_database(folder) else None
 
     @contextmanager
     def open(self) -> Iterator[Session]:
-        """A session with the database; the server behind it is gone when the last session ends.
+        """A session with the database; a server that was started for it is gone when the last session ends.
 
         Raises:
-            DoltError: It cannot be served; see `serving`.
+            DoltError: It cannot be served, or the server does not answer or let us in.
         """
-        with serving(self.folder) as endpoint:
-            connection = Connection(endpoint, self.name)
+        with self.location.serving() as endpoint:
+            connection = Connection(endpoint, self.location.name)
             try:
                 version = connection.check_version()
                 connection.database = self._served_name(connection.databases())
@@ -73,23 +90,83 @@ class Database:
 
     def _served_name(self, names: Sequence[str]) -> str:
         # Dolt replaces some characters of a folder's name; a server that somebody else runs may hold more databases.
-        same = [name for name in names if name.casefold() == self.name.casefold()]
-        if same or len(names) == 1:
+        name = self.location.name
+        same = [known for known in names if known.casefold() == name.casefold()]
+        if same or (len(names) == 1 and isinstance(self.location, Folder)):
             return (same or list(names))[0]
-        raise DatabaseNotFoundError(
-            f"The server that runs on {self.folder} has no database `{self.name}`.", nearest(self.name, names)
-        )
+        where = f"that runs on {self.location}" if isinstance(self.location, Folder) else f"at {self.location.of('')}"
+        raise DatabaseNotFoundError(f"The server {where} has no database `{name}`.", nearest(name, names))
 
 
-def is_database(folder: Path) -> bool:
-    """Whether a folder holds a Dolt database."""
-    return (folder / ".dolt" / "noms").is_dir()
+def name_of(place: str) -> str:
+    """The name of the database that is or would be at a path or an address."""
+    return Address.parse(place).name if is_address(place) else Path(place).expanduser().resolve().name
 
 
-def databases_in(folder: Path) -> list[Path]:
-    """The databases in a folder and just below it."""
+def databases_at(place: str) -> list[Database]:
+    """The databases that a place stands for: one, or all of a server that is named without a database.
+
+    Raises:
+        DatabaseNotFoundError: There is none.
+        UsageError: An address is none.
+        DoltError: A server does not answer, or does not let us in.
+    """
+    if not is_address(place):
+        return [Database.at(place)]
+    address = Address.parse(place)
+    if address.database:
+        return [Database.at(place)]
+    with address.serving() as endpoint:
+        connection = Connection(endpoint, "")
+        try:
+            names = connection.databases()
+        finally:
+            connection.close()
+    return [Database(name, address.of(name)) for name in names]
+
+
+def places_set() -> list[str]:
+    """What the variable `DOLTFLOW_DATABASES` names: folders and addresses, parted by colons."""
+    # The colons of an address part nothing: behind its scheme, and before its port.
+    return [found.group() for found in _PLACES.finditer(os.environ.get(VARIABLE, ""))]
+
+
+def database_set(name: str) -> Database | None:
+    """The database of a name that the variable `DOLTFLOW_DATABASES` names; None where it names none.
+
+    Raises:
+        DoltError: A server that it names does not answer.
+    """
+    for place in places_set():
+        if is_address(place) and not Address.parse(place).database:
+            found = next((database for database in databases_at(place) if database.name == name), None)
+        else:
+            found = Database.find(place) if name_of(place) == name else None
+        if found is not None:
+            return found
+    return None
+
+
+def configured_database(place: str) -> Database:
+    """The database that a step's configuration means: at a place, or of a name that `DOLTFLOW_DATABASES` names.
+
+    Raises:
+        DatabaseNotFoundError, UsageError, DoltError: As for `Database.at`.
+    """
     try:
-        below = sorted(path for path in folder.iterdir() if path.is_dir() and is_database(path))
-    except OSError:
-        below = []
-    return ([folder] if is_database(folder) else []) + below
+        return Database.at(place)
+    except DatabaseNotFoundError:
+        found = database_set(place) if "/" not in place else None
+        if found is None:
+            raise
+        return found
+
+
+def check_place(place: str) -> None:
+    """Makes sure that a place can be one of a database, without looking whether there is one.
+
+    Raises:
+        UsageError: It is an address that is none, or that holds a password.
+    """
+    if is_address(place):
+        Database.at(place)

@@ -1,4 +1,7 @@
-"""The branches that doltflow made in a database: a file beside Dolt's own, so that nobody has to guess from a name."""
+"""The branches that doltflow made in a database, so that nobody has to guess from a name.
+
+The list is a file beside Dolt's own, and for a database on a server one of the user's here.
+"""
 
 import fcntl
 import hashlib
@@ -12,9 +15,8 @@ from datetime import datetime
 from pathlib import Path
 
 from doltflow.errors import BranchExistsError, DoltflowError, RecordError
+from doltflow.sources.dolt.database import Location
 from doltflow.sources.dolt.server import runtime_folder
-
-_FILE = "doltflow-branches.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,16 @@ class MadeBranch:
     of: str
 
 
-def made_in(folder: Path) -> dict[str, MadeBranch]:
-    """The branches that doltflow made in the database of a folder, by name; they may have been removed since.
+def made_in(location: Location) -> dict[str, MadeBranch]:
+    """The branches that doltflow made in a database, by name; they may have been removed since.
 
     Raises:
         RecordError: The file cannot be read.
     """
-    file = folder / ".dolt" / _FILE
+    return _read(location.made_file)
+
+
+def _read(file: Path) -> dict[str, MadeBranch]:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -63,46 +68,48 @@ def _branch(name: str, fields: dict[str, object]) -> MadeBranch:
 
 
 @contextmanager
-def noted(folder: Path, branch: MadeBranch) -> Iterator[None]:
+def noted(location: Location, branch: MadeBranch) -> Iterator[None]:
     """A branch is on the list before it is made, so that one of a doltflow that is killed in between is known too.
 
     Nobody else changes the list meanwhile. Where the branch cannot be made, the list is as it was.
     """
-    with _locked(folder / ".dolt"):
-        before = made_in(folder)
-        _write(folder, before | {branch.branch: branch})
+    file = location.made_file
+    with _locked(file):
+        before = _read(file)
+        _write(file, before | {branch.branch: branch})
         try:
             yield
         except DoltflowError:
-            _write(folder, before)
+            _write(file, before)
             raise
 
 
-def forget_made(folder: Path, name: str) -> None:
+def forget_made(location: Location, name: str) -> None:
     """Takes a branch off the list."""
-    with _locked(folder / ".dolt"):
-        _write(folder, {other: made for other, made in made_in(folder).items() if other != name})
+    file = location.made_file
+    with _locked(file):
+        _write(file, {other: made for other, made in _read(file).items() if other != name})
 
 
-def forget_gone(folder: Path, branches: Callable[[], Iterable[str]]) -> None:
+def forget_gone(location: Location, branches: Callable[[], Iterable[str]]) -> None:
     """Takes the branches off the list that are not there any more: another one of the name would be somebody else's.
 
     Args:
-        folder: The database's folder.
+        location: Where the database is.
         branches: Gives the names of the branches that are there.
     """
-    if not made_in(folder):
+    file = location.made_file
+    if not _read(file):
         return
-    with _locked(folder / ".dolt"):
-        known, there = made_in(folder), set(branches())
+    with _locked(file):
+        known, there = _read(file), set(branches())
         if known.keys() - there:
-            _write(folder, {name: made for name, made in known.items() if name in there})
+            _write(file, {name: made for name, made in known.items() if name in there})
 
 
-def _write(folder: Path, known: dict[str, MadeBranch]) -> None:
-    file = folder / ".dolt" / _FILE
+def _write(file: Path, known: dict[str, MadeBranch]) -> None:
     data = {name: {k: v for k, v in asdict(made).items() if k != "branch"} for name, made in known.items()}
-    beside = file.with_name(f"{_FILE}.{secrets.token_hex(8)}")
+    beside = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
     try:
         beside.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
         beside.replace(file)
@@ -111,8 +118,10 @@ def _write(folder: Path, known: dict[str, MadeBranch]) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds a lock on the folder itself, which leaves no file behind."""
+def _locked(file: Path) -> Iterator[None]:
+    """Holds a lock on the folder of a list itself, which leaves no file behind."""
+    folder = file.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -122,18 +131,18 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone_on(folder: Path, branch: str) -> Iterator[None]:
-    """Keeps every other doltflow off a branch, which need not be there yet; a killed process keeps nobody off.
+def alone_on(location: Location, branch: str) -> Iterator[None]:
+    """Keeps every other doltflow of this user off a branch, there yet or not; a killed process keeps nobody off.
 
     Raises:
         BranchExistsError: Another one is on it.
     """
     name = hashlib.sha256(branch.casefold().encode()).hexdigest()[:20]
-    file = runtime_folder(folder.resolve()) / f"branch-{name}.lock"
+    file = runtime_folder(location.identity) / f"branch-{name}.lock"
     handle = _taken(file)
     if handle is None:
         raise BranchExistsError(
-            f"Another doltflow is at work on the branch `{branch}` of `{folder.name}`.",
+            f"Another doltflow is at work on the branch `{branch}` of `{location.name}`.",
             "Wait until it has ended, or give another name with `--branch`.",
         )
     try:

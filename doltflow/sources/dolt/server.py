@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doltflow.errors import DatabaseLockedError, DoltError, SettingsError
+from doltflow.sources.dolt.endpoint import Endpoint
 from doltflow.sources.dolt.program import find_dolt
 from doltflow.sources.dolt.supervisor import remove_temporary_branches
 
@@ -49,22 +50,6 @@ system_variables:
 """
 
 _children: set[int] = set()
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a server listens, on the loopback address, and how to be let in.
-
-    Attributes:
-        port: TCP port.
-        user, password: The account that Dolt keeps for local processes.
-        load_folder: The folder that the server may load files from; None where somebody else runs the server.
-    """
-
-    port: int
-    user: str
-    password: str
-    load_folder: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +100,11 @@ def serving(folder: Path) -> Iterator[Endpoint]:
             _reap()
 
 
-def runtime_folder(folder: Path) -> Path:
+def runtime_folder(database: str | Path) -> Path:
     """A private folder for the locks and the server's own files, outside the database.
+
+    Args:
+        database: Its folder, or what else tells it from others.
 
     It is the same for all processes of a user, whatever their environment: those that did not share the locks would end
     each other's server.
@@ -127,7 +115,7 @@ def runtime_folder(folder: Path) -> Path:
     found = own.lstat()
     if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
         raise DoltError(f"{own} can be written by others, so doltflow does not keep its locks there.", "Remove it.")
-    runtime = own / hashlib.sha256(os.fsencode(folder)).hexdigest()[:20]
+    runtime = own / hashlib.sha256(os.fsencode(database)).hexdigest()[:20]
     runtime.mkdir(mode=0o700, exist_ok=True)
     return runtime
 
@@ -182,11 +170,26 @@ def _attach(folder: Path, runtime: Path) -> Endpoint | None:
         if time.monotonic() > deadline:  # A note that a dead server left, whose process id somebody else has now.
             break
         time.sleep(0.005)
-    return None
+    # A server of several databases has its note in the folder above them.
+    above = _read_info(folder.parent) if _is_held(folder) else None
+    return _endpoint(above, folder, ours=False) if above is not None and _answers(above.port) else None
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a Dolt process has the database open for writing."""
+    try:
+        with (folder / ".dolt" / "noms" / "LOCK").open("rb") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _endpoint(info: _Info, folder: Path, *, ours: bool) -> Endpoint:
-    return Endpoint(info.port, _LOCAL_USER, info.secret, _load_folder(folder) if ours else None)
+    # TLS on the loopback address would cost twenty milliseconds and protect nothing.
+    return Endpoint("127.0.0.1", info.port, _LOCAL_USER, info.secret, _load_folder(folder) if ours else None)
 
 
 def _load_folder(folder: Path) -> Path:

@@ -17,13 +17,12 @@ from doltflow.model.pathspec import Pathspec
 from doltflow.model.quoting import literal, quote
 from doltflow.model.row import RowChanges
 from doltflow.sources.dolt import cells, history, past, refs, rowkeys, standing, stats
-from doltflow.sources.dolt.author import configured_author
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.definition import Definition, definition, renamed_columns, renamed_tables, schema_statements
+from doltflow.sources.dolt.endpoint import Endpoint
 from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.remains import remains
-from doltflow.sources.dolt.server import Endpoint
 from doltflow.sources.dolt.stats import ChangedRows
 
 if TYPE_CHECKING:  # Arrow and the writing of frames take half a second to import, and most commands need neither.
@@ -50,7 +49,7 @@ class Session:
 
     def default_branch(self) -> str:
         """The branch of the folder's head, else the server's default."""
-        head = self.database.head_branch()
+        head = self.database.location.head_branch()
         if head is not None and head in self.branches():
             return head
         self._connection.use()
@@ -260,8 +259,8 @@ class Session:
         return refs.changed_columns(self._connection, table, before, after, columns)
 
     def author(self) -> str | None:
-        """`Name <mail>` as Dolt is configured for this folder, or None where nobody configured it."""
-        return configured_author(self.database.folder)
+        """`Name <mail>` as Dolt is configured here, or None where nobody configured it."""
+        return self.database.location.author()
 
     def commit_at(self, head: str, moment: datetime) -> str:
         """The hash of the commit that a branch was at at a moment; see `doltflow.sources.dolt.past.commit_at`."""
