@@ -5,12 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from served import Backend, backend, server_of, servers
+
+from doltflow.sources.dolt import Session
+from doltflow.sources.dolt.folder import Folder
 
 FLOWS = Path(__file__).parent / "flows"
 
@@ -38,8 +42,31 @@ def isolated(home: Path) -> dict[str, str]:
     }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--served`: databases are on a server, and commands and flows find them by its address."""
+    parser.addoption("--served", action="store_true", help="Run on a `dolt sql-server` what can run there.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Says to the fixtures of modules, too, where databases are."""
+    Backend.is_on = config.getoption("--served")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is about folders where databases are on a server."""
+    if config.getoption("--served"):
+        skip = pytest.mark.skip(reason="about databases in folders")
+        for item in items:
+            if item.get_closest_marker("folder"):
+                item.add_marker(skip)
+
+
+_backends: list[Backend | None] = []
+"""Where the databases of the running test are; None in folders."""
+
+
 @pytest.fixture(autouse=True)
-def _isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     environment = isolated(tmp_path / "home")
     for name in list(os.environ):
         if name not in environment:
@@ -49,6 +76,12 @@ def _isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
+    if servers:  # Those of the test's module.
+        monkeypatch.setenv("DOLTFLOW_DATABASES", ":".join(server.address() for server in servers))
+    with backend(tmp_path, os.environ) as made:
+        _backends.append(made)
+        yield
+        _backends.pop()
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -66,19 +99,49 @@ def dolt(folder: Path, *arguments: str, stdin: str | None = None) -> str:
 
 
 def sql(folder: Path, query: str) -> list[dict[str, Any]]:
-    """The rows of a query, by the dolt program."""
+    """The rows of a query, by the dolt program, or by the server that has the database."""
+    if (server := server_of(folder)) is not None:
+        return server.select(folder.name, query)
     out = dolt(folder, "sql", "-r", "json", "-q", query).strip()
     return json.loads(out.splitlines()[-1]).get("rows", []) if out else []
 
 
-def make_database(folder: Path, *statements: str) -> Path:
-    """A database whose first commit after the initial one holds what the statements make."""
-    folder.mkdir(parents=True)
-    dolt(folder, "init", "-b", "main", "--name", "Ann", "--email", "ann@example.com")
+def check_out(folder: Path, branch: str, at: str | None = None) -> None:
+    """Checks a branch out, which on a server is its default; a new one where it is told at what."""
+    if (server := server_of(folder)) is None:
+        dolt(folder, "checkout", *([branch] if at is None else ["-b", branch, at]))
+        return
+    if at is not None:
+        dolt(folder, "branch", branch, at)
+    server.run(f"set @@global.`{folder.name}_default_branch` = '{branch}'")
+
+
+def make_database(folder: Path, *statements: str, where: Backend | None = None) -> Path:
+    """A database whose first commit after the initial one holds what the statements make.
+
+    Where databases are on a server it is in the folder of that one, and has the name of the folder that is asked for.
+    """
+    where = where or (_backends[-1] if _backends else None)
+    if where is not None:
+        server = where.start()
+        server.run(f"create database `{folder.name}`")
+        folder = server.data / folder.name
+        dolt(folder, "config", "--local", "--add", "user.name", "Ann")
+        dolt(folder, "config", "--local", "--add", "user.email", "ann@example.com")
+    else:
+        folder.mkdir(parents=True)
+        dolt(folder, "init", "-b", "main", "--name", "Ann", "--email", "ann@example.com")
     if statements:
         script = ";\n".join([*statements, "call dolt_commit('-Am', 'setup', '--author', 'Ann <ann@example.com>')"])
         dolt(folder, "sql", stdin=script)
     return folder
+
+
+def folder_of(session: Session) -> Path:
+    """The folder of a session's database."""
+    location = session.database.location
+    assert isinstance(location, Folder)
+    return location.path
 
 
 def head(folder: Path, ref: str = "main") -> str:

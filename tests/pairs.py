@@ -119,13 +119,13 @@ class Databases:
         right = self._stored(self.right, table, create, pair.after)
         statement(self.both, "call dolt_push('origin', 'main')")
         statement(self.clone, "call dolt_fetch('origin')")
-        sessions = {session.database.folder: session for session in (self.both, self.clone)}
+        sessions = {session.database.location: session for session in (self.both, self.clone)}
         versions = [
-            Version("db", session.database.folder, table, at) for session, at in ((self.both, a), (self.clone, b))
+            Version("db", session.database.location, table, at) for session, at in ((self.both, a), (self.clone, b))
         ]
         return {
             "one database": between(self.both, table, a, b, asked),
-            "a clone": comparison(*versions, asked, lambda version: sessions[version.folder]),
+            "a clone": comparison(*versions, asked, lambda version: sessions[version.location]),
             "two clones": Comparison(side(self.both, table, a), side(self.clone, table, b), asked),
             "two databases": Comparison(side(self.left, table, left), side(self.right, table, right), asked),
         }

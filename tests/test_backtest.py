@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import dolt, head, make_database, run_flow, sql
+from conftest import check_out, dolt, head, make_database, run_flow, sql
 from histories import Histories, histories_here
 
 from doltflow.backtest import BacktestResult, backtest, made_branches, remove_made
@@ -125,7 +125,7 @@ def test_without_run_only_branches_are_made_and_the_command_is_told(
     code, out, _ = asked(capsys, "--remove", name, "--yes")
     assert (code, out) == (0, f"removed {ANALYSIS}: {name}\nremoved {PRICES}: {name}\n")
     assert unchanged() == before
-    assert (made_branches(), made_in(Path(PRICES))) == ((), {})
+    assert (made_branches(), made_in(Database.at(PRICES).location)) == ((), {})
 
 
 def test_run_gives_what_todays_flows_make_of_the_first_month(
@@ -359,7 +359,7 @@ def test_a_commit_of_a_database_that_no_flow_reads_gets_its_branch(
         "No flow is downstream of it: there is nothing to run.\n"
     )
     assert heads("other") == {"main": commit, f"backtest/{commit[:8]}": commit}
-    dolt(other, "checkout", f"backtest/{commit[:8]}")
+    check_out(other, f"backtest/{commit[:8]}")
     with pytest.raises(NotReplayableError, match="is checked out in `other`"):
         remove_made(f"backtest/{commit[:8]}")
 
@@ -572,6 +572,6 @@ def test_a_branch_that_somebody_made_under_the_name_of_a_backtests_is_theirs(her
     for name in before:
         here.rows(name, "call dolt_branch('-D', 'again')")
     assert made_branches() == ()
-    assert [made_in(here.folder / name) for name in before] == [{}, {}, {}]
+    assert [made_in(Database.at(here.folder / name).location) for name in before] == [{}, {}, {}]
     here.branch("far", "again", made["d"])
     assert made_branches() == ()

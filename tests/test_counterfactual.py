@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import dolt, footprint, head, sql
+from conftest import check_out, dolt, footprint, head, sql
 from flows.attributed import run_with
 from flows.harness import World, world
 
@@ -108,7 +108,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         # The moving names mean something else by now, and somebody is at work.
         dolt(numbers, "sql", "-q", "delete from a; call dolt_commit('-am', 'Later')")
         dolt(numbers, "sql", "-q", "insert into b values (77, 7)")
-        dolt(results, "checkout", "-b", "mine")
+        check_out(results, "mine", "main")
         (here.folder / "attributed_flow.py").write_text("raise RuntimeError('not the recorded code')")
         found = Recorded(here, runs, {})
         found.before.update(found.footprints())

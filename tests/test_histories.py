@@ -260,7 +260,7 @@ class World:
                 if branch != "main":
                     self._rows(name, "call dolt_branch('-D', %s)", branch)
             self._rows(name, "call dolt_reset('--hard', %s)", self._setups[name])
-            index_file(session.database.folder).unlink(missing_ok=True)
+            index_file(session.database.location.identity).unlink(missing_ok=True)
             setup = self._setups[name]
             self.notes.branches[name] = {"main": setup}
             tables = {"t": frozenset({0}), "u": frozenset({0})}

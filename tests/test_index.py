@@ -52,7 +52,7 @@ def edges(table: str = "t", at: str | None = None) -> Edges:
 
 def plain(session: Session, table: str = "t", at: str | None = None) -> Edges:
     """The trace without any index."""
-    file = index_file(session.database.folder)
+    file = index_file(session.database.location.identity)
     kept = file.read_bytes() if file.exists() else None
     file.unlink(missing_ok=True)
     found = edges(table, at)
@@ -70,7 +70,7 @@ def test_a_history_that_grows(session: Session) -> None:
         seen.append(edges())
         assert (f"Flow/{number}", f"db/t@{made}") in seen[-1]
         assert edges() == seen[-1] == plain(session)
-    index = Index(index_file(session.database.folder))
+    index = Index(index_file(session.database.location.identity))
     assert [one.task for one in index.made()] == [f"Flow/{number}/start/1" for number in (3, 2, 1)]
     assert index.tips() == {session.branch_head("main")}
     index.close()
@@ -84,7 +84,7 @@ def test_a_history_that_is_rewritten(session: Session) -> None:
     session._connection.use("main")
     session._connection.rows("call dolt_reset('--hard', 'HEAD~1')")
     assert edges() == first
-    index = Index(index_file(session.database.folder))
+    index = Index(index_file(session.database.location.identity))
     assert [one.run for one in index.made()] == ["Flow/1"]
     index.close()
 
@@ -107,7 +107,7 @@ def test_a_run_that_no_branch_has_any_more_is_not_listed(session: Session) -> No
 def test_a_damaged_file_is_made_anew(session: Session, damage: str) -> None:
     commit(session, 1, "t", "s")
     expected = edges()
-    file = index_file(session.database.folder)
+    file = index_file(session.database.location.identity)
     match damage:
         case "cut off":
             file.write_bytes(file.read_bytes()[:5000])
@@ -144,7 +144,7 @@ def test_a_file_that_another_process_holds(session: Session, monkeypatch: pytest
     commit(session, 1, "t", "s")
     edges()
     commit(session, 2, "t", "s")
-    with sqlite3.connect(index_file(session.database.folder), isolation_level=None) as raw:
+    with sqlite3.connect(index_file(session.database.location.identity), isolation_level=None) as raw:
         raw.execute("begin exclusive")
         held = edges()
         raw.execute("rollback")
@@ -203,7 +203,7 @@ def test_many_questions_are_answered_from_the_whole_history(session: Session, mo
 def test_repair_makes_the_index_anew_and_touches_no_data(session: Session) -> None:
     commit(session, 1, "t", "s")
     expected = edges()
-    file = index_file(session.database.folder)
+    file = index_file(session.database.location.identity)
     with sqlite3.connect(file) as raw:
         raw.execute("update made set run = 'Flow/other', task = 'Flow/other/start/1'")
         raw.execute("update changes set hash = at where name = 's'")
@@ -229,7 +229,7 @@ def test_a_table_that_no_run_wrote_is_not_searched_for_one_again(
         return changes(self, table, at)
 
     monkeypatch.setattr(Session, "changes", counted)
-    commits = commits_module.Commits(session, Index(index_file(session.database.folder)))
+    commits = commits_module.Commits(session, Index(index_file(session.database.location.identity)))
     assert [commits.newest_by_run("s", [at]) for at in [first, *later]] == [None] * 7
     assert searched == ["s"]
     assert [commits.newest_by_run("t", [at]) for at in [first, mine, *later]] == [None] + [mine] * 7

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import dolt
+from conftest import dolt, folder_of
 from hypothesis import HealthCheck, Phase, given, settings
 from pairs import KEYS, Databases, Pair, between, commit, databases, pairs, side, statement
 from test_schema_changes import OWN, Case, made
@@ -37,7 +37,13 @@ def patched(of: Comparison, base: str) -> Content:
     assert there is not None
     session = there.session
     statement(session, f"call dolt_branch('-f', '{SCRATCH}', '{base}')")
-    dolt(session.database.folder, "--branch", SCRATCH, "sql", stdin="".join(f"{line}\n" for line in patch(of)))
+    dolt(
+        folder_of(session),
+        "--branch",
+        SCRATCH,
+        "sql",
+        stdin="".join(f"{line}\n" for line in patch(of)),
+    )
     return content(session, (of.after or there).definition.name, SCRATCH)
 
 

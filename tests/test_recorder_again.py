@@ -295,6 +295,7 @@ def moved(pipeline: Pipeline, folder: Path) -> dict[str, Any]:
     return artifact
 
 
+@pytest.mark.folder
 def test_a_database_that_was_moved_is_found_by_its_name(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,6 +319,7 @@ def original(pipeline: Pipeline) -> dict[str, Any]:
     return {name: artifact[name] for name in ("actions", "configs")}
 
 
+@pytest.mark.folder
 def test_an_artifact_of_the_original_integration(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -258,7 +258,7 @@ UNMADE: list[Refused] = [
         (lambda path: DoltConfig(branch=""), UsageError, ["branch"]),
         (lambda path: DoltConfig(commit=5), UsageError, ["commit"]),
         (lambda path: DoltConfig(push_on_commit=True), UsageError, ["dolt push"]),
-        (lambda path: DoltConfig(database="mysql://root@localhost/db"), UsageError, ["mysql"]),
+        (lambda path: DoltConfig(database="mysql://root:pw@localhost/db"), UsageError, ["has a password in it"]),
         (lambda path: DoltDT(config=DoltConfig(str(path / "number"))).read("t"), DatabaseNotFoundError, ["`numbers`"]),
         (lambda path: DoltDT(config=DoltConfig(str(path))).read("t"), DatabaseNotFoundError, ["not a Dolt database"]),
         (lambda path: DoltDT(config=numbers(path, branch="mian")).read("t"), RefNotFoundError, ["`mian`", "`main`"]),
@@ -268,6 +268,7 @@ UNMADE: list[Refused] = [
 ]  # fmt: skip
 
 
+@pytest.mark.folder
 def test_a_context_that_cannot_be_made(databases: Databases) -> None:
     check_refused(UNMADE, databases.folder, {})
 
@@ -275,6 +276,7 @@ def test_a_context_that_cannot_be_made(databases: Databases) -> None:
 # Pins
 
 
+@pytest.mark.folder
 def test_a_config_names_its_commit_in_every_way(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     def price(**settings: Any) -> str:
         return str(databases.open(**settings).sql("select price from prices where code = 'x'", "q", as_="arrow")[0][0])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import dolt, footprint, head, sql
+from conftest import check_out, dolt, footprint, head, sql
 from flows.harness import World, rows, trailers, world
 
 
@@ -40,7 +40,7 @@ def reads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reads]:
         past = head(database)
         dolt(database, "tag", "v1")
         # What is checked out is not `main`, so that is what a config without a branch means.
-        dolt(database, "checkout", "-b", "work")
+        check_out(database, "work", "main")
         dolt(database, "sql", "-q", "insert into source values (3, 30); call dolt_commit('-Am', 'third')")
         dolt(database, "sql", "-q", "insert into other values (2)")
         before = footprint(database)
@@ -60,6 +60,7 @@ def test_all_reads_of_a_context_see_one_commit_while_others_commit(reads: Reads)
     assert head(reads.database, f"{write['commit']}~2") == reads.pinned, "the write comes after the other's commit"
 
 
+@pytest.mark.folder
 def test_a_config_without_a_branch_means_the_one_that_is_checked_out(reads: Reads) -> None:
     assert {reads.access("first")["branch"], reads.access("result", "write")["branch"]} == {"work"}
     assert reads.before["head"] == "refs/heads/work"

@@ -71,6 +71,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         yield Recorded(here, run, prices, analysis, before, here.artifacts(run, "dolt"))
 
 
+@pytest.mark.folder
 def test_the_whole_artifact(recorded: Recorded) -> None:
     artifact = recorded.plain(recorded.artifact)
     times = [access.pop("timestamp") for access in artifact["accesses"]]

@@ -14,6 +14,7 @@ from doltflow.model.pins import DatabasePin, Pins
 
 
 @pytest.mark.long
+@pytest.mark.folder
 def test_authors_and_code(tmp_path: Path) -> None:
     """One repository and two databases; first nobody has configured Dolt, then somebody has."""
     with world(tmp_path / "here") as here:
@@ -53,6 +54,7 @@ def test_authors_and_code(tmp_path: Path) -> None:
             assert f"{newest['committer']} <{newest['email']}>" == author
 
 
+@pytest.mark.folder
 def test_a_killed_step_leaves_nothing_behind(tmp_path: Path) -> None:
     with world(tmp_path / "here") as here:
         database = here.database("numbers", "create table source (id int primary key)", "insert into source values (1)")

@@ -135,7 +135,7 @@ def world_(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reco
     assert state(*recorded.databases) == before
     for name in replays(*recorded.databases):
         database, _, branch = name.partition(":")
-        dolt(recorded.world.folder / database, "branch", "-D", branch)
+        dolt(next(at for at in recorded.databases if at.name == database), "branch", "-D", branch)
 
 
 # The demo

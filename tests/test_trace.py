@@ -14,7 +14,7 @@ from typing import Any
 
 import networkx
 import pytest
-from conftest import FlowRun, dolt, footprint, head, sql
+from conftest import FlowRun, check_out, dolt, footprint, head, sql
 from flows.harness import World, is_served, wait_for, world
 
 import doltflow
@@ -463,6 +463,7 @@ def test_a_resumed_run_at_the_zoom_of_steps(in_forks: Forks) -> None:
     }
 
 
+@pytest.mark.folder
 def test_a_foreach_and_a_resumed_run_from_the_databases_alone(
     forks: Forks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -511,6 +512,7 @@ def original(originals: Original, monkeypatch: pytest.MonkeyPatch) -> Original:
 WRITTEN = {("FIRST", "write", "analysis/medians"), ("SECOND", "write", "analysis/variances")}
 
 
+@pytest.mark.folder
 def test_the_original_integrations_runs_are_traced_from_their_artifacts(original: Original) -> None:
     (message,) = sql(original.world.folder / "analysis", "select message from dolt_log('main') limit 1")
     assert message["message"] == f"Run: {original.second.pathspec}/start/1"
@@ -525,6 +527,7 @@ def test_the_original_integrations_runs_are_traced_from_their_artifacts(original
     assert [(read["key"], read["tables"]) for read in reads] == [("prices", ["prices"]), ("joined", ["prices"])]
 
 
+@pytest.mark.folder
 def test_with_neither_artifact_nor_trailers_the_commit_still_names_its_run(
     originals: Original, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -614,6 +617,7 @@ def test_everything_that_the_two_records_say_differently_is_named(foreign: Forei
     assert set(show(run).warnings) == set(trace(run).warnings)
 
 
+@pytest.mark.folder
 def test_a_commit_that_is_gone_is_named(copied: Pipeline) -> None:
     gone = head(copied.analysis)
     for branch in ("one_side", "both", "side"):
@@ -629,6 +633,7 @@ def test_a_commit_that_is_gone_is_named(copied: Pipeline) -> None:
     assert copied.edges(result.graph) == WHOLE
 
 
+@pytest.mark.folder
 def test_a_commit_of_a_branch_that_was_deleted_is_no_contradiction(copied: Pipeline) -> None:
     for branch in ("one_side", "both", "side"):
         dolt(copied.analysis, "branch", "-D", branch)
@@ -637,6 +642,7 @@ def test_a_commit_of_a_branch_that_was_deleted_is_no_contradiction(copied: Pipel
     assert ("SIDE", "write", "analysis/medians@side") in copied.edges(result.graph)
 
 
+@pytest.mark.folder
 def test_a_trailer_that_cannot_be_read_is_named(copied: Pipeline) -> None:
     run = copied.runs["variances"].pathspec
     message = f"Run: {run}/start/1\n\nDoltflow-Version: 1\nDoltflow-Read: {{half"
@@ -660,6 +666,7 @@ def test_a_task_that_was_killed_before_its_artifact_was_stored_contradicts_nothi
 # What runs there are, and one of them
 
 
+@pytest.mark.folder
 def test_the_runs_newest_first(pipeline: Pipeline) -> None:
     result = runs()
     assert result.warnings == ()
@@ -686,6 +693,7 @@ def test_the_runs_of_one_flow_and_only_so_many(pipeline: Pipeline) -> None:
     assert runs(limit=0).runs == ()
 
 
+@pytest.mark.folder
 def test_the_runs_from_the_databases_alone(copied: Pipeline) -> None:
     before = {run.pathspec: run for run in runs().runs}
     shutil.rmtree(copied.world.folder / ".metaflow")
@@ -757,6 +765,7 @@ def run_that(how: str) -> Run:
     return run
 
 
+@pytest.mark.folder
 @pytest.mark.parametrize(
     ("how", "status", "has_end"),
     [
@@ -941,7 +950,7 @@ def test_a_table_is_meant_before_a_run(pipeline: Pipeline) -> None:
 
 
 def test_asking_changes_nothing(copied: Pipeline) -> None:
-    dolt(copied.prices, "checkout", "-b", "elsewhere")
+    check_out(copied.prices, "elsewhere", "main")
     for statement in ("update prices set price = 7", "create table fresh (id int primary key)"):
         dolt(copied.prices, "sql", "-q", statement)
     dolt(copied.prices, "add", "prices")

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import isolated, make_database
+from conftest import folder_of, isolated, make_database
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -326,7 +326,7 @@ def test_a_date_that_is_none_is_named(session: Session, back: str) -> None:
 def test_infinity_that_others_have_written_is_read(session: Session) -> None:
     connection = session._connection
     connection.use("main")
-    file = session.database.folder / ".dolt" / "temptf" / "infinity.tsv"
+    file = folder_of(session) / ".dolt" / "temptf" / "infinity.tsv"
     file.write_text("1\t1e309\n2\t-1e309\n")
     connection.rows("create table infinite (id int primary key, v double)")
     connection.rows(f"load data infile '{file}' into table infinite fields terminated by '\\t'")

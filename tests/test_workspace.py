@@ -150,7 +150,7 @@ def test_the_nearest_file_with_settings_counts(tmp_path: Path) -> None:
     inner.mkdir(parents=True)
     (tmp_path / "doltflow.toml").write_text("databases = ['outer']")
     (tmp_path / "a" / "pyproject.toml").write_text("[project]\nname = 'x'\n[tool.other]\n")
-    assert load_settings(inner).databases == (tmp_path / "outer",)
+    assert load_settings(inner).databases == (str(tmp_path / "outer"),)
     (tmp_path / "a" / "pyproject.toml").write_text("[tool.doltflow]\n")
     assert load_settings(inner).databases == ()
 

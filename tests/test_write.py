@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from conftest import folder_of
 from writing import PATHS, columns_of, opened, rows_of, sql, write
 
 from doltflow.errors import BadValueError, DoltError, SchemaMismatchError
@@ -155,7 +156,7 @@ def test_many_rows_go_in_bulk_and_come_back(session: Session) -> None:
     for key in half["a.b"]:
         new[key] = (key, Decimal(1), *new.get(key, (key, None, None, None))[2:])
     assert updated == sorted(new.values())
-    assert not list((session.database.folder / ".dolt" / "temptf").iterdir())
+    assert not list((folder_of(session) / ".dolt" / "temptf").iterdir())
 
 
 def test_a_server_that_may_not_load_files_is_given_inserts(session: Session) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import dolt, make_database
+from conftest import dolt, folder_of, make_database
 from conftest import sql as cli_sql
 from writing import AUTHOR, opened, rows_of, sql, steady, uncommitted, write
 
@@ -257,7 +257,7 @@ def test_after_a_failure_the_session_goes_on(session: Session) -> None:
     with pytest.raises(BadValueError):
         write(session, arrow(id=[1]), "again", mode="append")
     sql(session, "insert into again values (5)")  # in no transaction that hangs over
-    with Database.at(session.database.folder).open() as other:
+    with Database.at(folder_of(session)).open() as other:
         assert sql(other, "select count(*) from again") == "2"
     sql(session, "call dolt_reset('--hard')")
     assert rows_of(session, "again") == [(1,)]
@@ -430,7 +430,7 @@ def test_replacements_at_once_end_as_one_of_them_whole(session: Session) -> None
     def job(frame: pa.Table) -> Callable[[Session], None]:
         return lambda mine: [write(mine, frame, "raced") for _ in range(5)] and None
 
-    together(session.database.folder, *map(job, frames))
+    together(folder_of(session), *map(job, frames))
     whole = [[tuple(row.values()) for row in frame.to_pylist()] for frame in frames]
     commits = session.query(f"select commit_hash from dolt_log('main', '^{start}')", session.resolve("main"))
     made = commits.to_pydict()["commit_hash"]
@@ -448,7 +448,7 @@ def test_increments_at_once_are_all_counted(session: Session) -> None:
 
         return run
 
-    together(session.database.folder, *map(job, (1, 2, 3)))
+    together(folder_of(session), *map(job, (1, 2, 3)))
     assert [row[0] for row in rows_of(session, "counted")] == [
         0,
         *(number * 10 + n for number in (1, 2, 3) for n in range(4)),
@@ -556,7 +556,10 @@ def test_a_branch_that_never_stands_still_is_given_up(folder: Path, monkeypatch:
 
 def test_who_waits_too_long_is_told(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOLTFLOW_LOCK_TIMEOUT", "0")
-    with Database.at(session.database.folder).open() as other, branch.branch_lock(other._connection, "main"):
+    with (
+        Database.at(folder_of(session)).open() as other,
+        branch.branch_lock(other._connection, "main"),
+    ):
         with pytest.raises(DatabaseLockedError, match=r"held the branch `main` for longer than 0 s"):
             write(session, arrow(id=[1]), "late", "id")
         sql(session, "call dolt_branch('beside', 'main')")

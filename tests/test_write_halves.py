@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
+from conftest import folder_of
 from writing import opened, rows_of, sql, steady, uncommitted, write
 
 from doltflow.errors import BadValueError
@@ -71,11 +72,11 @@ def test_a_row_that_is_refused_leaves_nothing(session: Session, bad: int, halved
     table = f"checked_{bad}"
     sql(session, f"create table {table} (id bigint primary key, t text, check (id <> {bad}))")
     sql(session, "call dolt_commit('-Am', 'checked')")
-    before = steady(session.database.folder)
+    before = steady(folder_of(session))
     with pytest.raises(BadValueError, match="Check constraint"):
         write(session, frame(0, ROWS), table, "id", "append")
     assert halved == [True]
-    assert steady(session.database.folder) == before
+    assert steady(folder_of(session)) == before
     assert rows_of(session, table) == []
 
 

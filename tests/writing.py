@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import footprint, isolated, make_database
+from conftest import folder_of, footprint, isolated, make_database
 
 from doltflow.model.access import Mode
 from doltflow.sources.dolt import Database, Session
@@ -93,11 +93,11 @@ def uncommitted(session: Session) -> dict[str, object]:
     connection = session._connection
     connection.use("main")
     return {
-        "head": session.database.head_branch(),
+        "head": session.database.location.head_branch(),
         "status": sorted(connection.rows("select table_name, staged, status from dolt_status")),
         "patches": [sorted(connection.rows(f"select statement from dolt_patch('{a}', '{b}')")) for a, b in patches],
         "branches": sorted(branches),
-        "temporary": list((session.database.folder / ".dolt" / "temptf").iterdir()),
+        "temporary": list((folder_of(session) / ".dolt" / "temptf").iterdir()),
     }
 
 

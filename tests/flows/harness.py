@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import FLOWS, FlowRun, isolated, make_database, sql
+from served import Backend, backend
 
 PATIENCE = 60.0
 
@@ -23,6 +24,7 @@ class World:
 
     folder: Path
     environment: dict[str, str]
+    backend: Backend | None = None
 
     def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Has a test run here."""
@@ -31,7 +33,7 @@ class World:
         monkeypatch.chdir(self.folder)
 
     def database(self, name: str, *statements: str) -> Path:
-        return make_database(self.folder / name, *statements)
+        return make_database(self.folder / name, *statements, where=self.backend)
 
     def start(self, script: str, *arguments: str, command: str = "run", **variables: str) -> subprocess.Popen[str]:
         """Starts a run without waiting for it."""
@@ -94,8 +96,8 @@ def world(folder: Path) -> Iterator[World]:
     environment = isolated(folder / "home") | {"PYTHONWARNINGS": "ignore::DeprecationWarning"}
     work = folder / "work"
     work.mkdir()
-    here = World(work, environment)
-    with pytest.MonkeyPatch.context() as patch:
+    with backend(folder, environment) as made, pytest.MonkeyPatch.context() as patch:
+        here = World(work, environment, made)
         for name in set(os.environ) - set(environment):
             patch.delenv(name)
         here.enter(patch)

@@ -3,6 +3,7 @@
 While it first runs, somebody else commits to the same branch: `others`, a script, is run once where there is one.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -60,7 +61,13 @@ class ReplayFlow(FlowSpec):
         if others.exists():
             script = others.read_text()
             others.unlink()
-            subprocess.run(["dolt", "sql"], cwd="numbers", input=script, text=True, check=True)
+            subprocess.run(
+                ["dolt", "sql"],
+                cwd=Path(os.environ.get("TEST_DATABASES", "")) / "numbers",
+                input=script,
+                text=True,
+                check=True,
+            )
         with self.numbers() as dolt:
             self.maker = dolt.get_run("out_a", branch="main")
             query = "select a.id, a.v as before_, o.v as after_ from a join out_a o on a.id = o.id order by 1"

@@ -1,5 +1,6 @@
 """Two tasks that add to one table while somebody else does too (`others`, a script, once), and a random number."""
 
+import os
 import random
 import subprocess
 from pathlib import Path
@@ -18,7 +19,8 @@ class SharedFlow(FlowSpec):
         if others.exists():
             script = others.read_text()
             others.unlink()
-            subprocess.run(["dolt", "sql"], cwd="shared", input=script, text=True, check=True)
+            folder = Path(os.environ.get("TEST_DATABASES", "")) / "shared"
+            subprocess.run(["dolt", "sql"], cwd=folder, input=script, text=True, check=True)
         self.next(self.end)
 
     @step

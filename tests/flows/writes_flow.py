@@ -1,19 +1,26 @@
 """Contexts that commit, and contexts that must not."""
 
+import os
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 from metaflow import FlowSpec, Parameter, step
 
 from doltflow import DoltConfig, DoltDT
 from doltflow.errors import DoltflowError
-from doltflow.sources.dolt import Database
+from doltflow.sources.dolt import configured_database
+
+
+def folder(database):
+    """Where the database is, which a server may have."""
+    return Path(os.environ.get("TEST_DATABASES", "")) / database
 
 
 def elsewhere(database, *queries):
     """Another process works on the database, through a server that does not end while it does."""
-    with Database.at(database).open():
-        subprocess.run(["dolt", "sql", "-q", ";".join(queries)], cwd=database, check=True, capture_output=True)
+    with configured_database(database).open():
+        subprocess.run(["dolt", "sql", "-q", ";".join(queries)], cwd=folder(database), check=True, capture_output=True)
 
 
 def error_of(call):
