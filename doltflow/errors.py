@@ -126,6 +126,18 @@ class BranchExistsError(DoltError):
     code = "branch-exists"
 
 
+class RemoteError(DoltError):
+    """A remote is not there, cannot be reached, or does not take what is pushed."""
+
+    code = "remote"
+
+
+class DivergedError(RemoteError):
+    """A branch and its remote have changed the same tables, so that nobody but the user can say what is right."""
+
+    code = "diverged"
+
+
 class DirtyTableError(DoltError):
     """The table that is to be written has uncommitted changes on that branch."""
 

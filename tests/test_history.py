@@ -248,6 +248,7 @@ def test_what_a_ref_stands_for(session: Session) -> None:
     ],
 )
 def test_a_ref_that_is_not_there(session: Session, ref: str, hint: str) -> None:
+    session._connection.use()  # It may be the first test of its process.
     if "v9.9-beta" not in refs.tags(session._connection):
         sql(session, "call dolt_tag('v9.9-beta', 'main')")
     with pytest.raises(RefNotFoundError, match=re.escape(f"`db` has no branch, tag or commit `{ref}`. {hint}")):

@@ -23,6 +23,7 @@ from doltflow.errors import (
     QueryError,
     RecordError,
     RefNotFoundError,
+    RemoteError,
     TableNotFoundError,
     UsageError,
 )
@@ -257,7 +258,7 @@ UNMADE: list[Refused] = [
         (lambda path: DoltConfig(database=5), UsageError, ["5"]),
         (lambda path: DoltConfig(branch=""), UsageError, ["branch"]),
         (lambda path: DoltConfig(commit=5), UsageError, ["commit"]),
-        (lambda path: DoltConfig(push_on_commit=True), UsageError, ["dolt push"]),
+        (lambda path: DoltDT(config=numbers(path, push_on_commit=True)).read("t"), RemoteError, ["no remote"]),
         (lambda path: DoltConfig(database="mysql://root:pw@localhost/db"), UsageError, ["has a password in it"]),
         (lambda path: DoltDT(config=DoltConfig(str(path / "number"))).read("t"), DatabaseNotFoundError, ["`numbers`"]),
         (lambda path: DoltDT(config=DoltConfig(str(path))).read("t"), DatabaseNotFoundError, ["not a Dolt database"]),

@@ -88,6 +88,8 @@ class Again:
         config = self._audit.config_of(earlier)
         database = self._place.database_of(earlier, config)
         with self._place.session(database) as session:
+            if config.dolthub_remote and not session.has_commit(str(earlier.commit)) and session.remotes():
+                session.fetch(session.remote())
             try:
                 session.tables(str(earlier.commit))
             except RefNotFoundError as error:

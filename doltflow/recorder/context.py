@@ -38,6 +38,8 @@ class DoltDT:
         RunNotFoundError: There is no such run.
         RecordError: The artifact is none of doltflow's nor of the original integration's.
         DatabaseNotFoundError, RefNotFoundError: On entering, where the configuration names what is not there.
+        RemoteError, DivergedError: On entering, where its remote cannot be pulled from; on leaving, where the commit,
+            which stays, cannot be pushed.
     """
 
     def __init__(
@@ -83,11 +85,12 @@ class DoltDT:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Commits the writes, if the body raised nothing, and records what was read and written."""
+        """Commits the writes, if the body raised nothing, and pushes and records them."""
         written: list[Access] = []
         try:
             if kind is None:
                 written = self._writer.commit()
+                self._writer.push()
         finally:
             try:
                 self._journal.save([*self._journal.reads, *written])

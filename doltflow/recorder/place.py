@@ -11,6 +11,7 @@ from doltflow.model.access import Access
 from doltflow.model.artifact import DatabaseConfig
 from doltflow.model.pins import DatabasePin
 from doltflow.recorder.config import DoltConfig
+from doltflow.recorder.remote import bring_up_to_date, clone_missing, push
 from doltflow.recorder.rerun import Rerun, current_pins
 from doltflow.recorder.sessions import Sessions
 from doltflow.sources.dolt import (
@@ -19,6 +20,7 @@ from doltflow.sources.dolt import (
     configured_database,
     database_set,
     databases_in,
+    format_author,
     name_of,
 )
 from doltflow.sources.metaflow.running import FindTask
@@ -74,14 +76,16 @@ class Place:
         Raises:
             UsageError: There is no configuration.
             DatabaseNotFoundError: It is not there.
+            RemoteError: It is not there, and cannot be cloned.
         """
         if self.config is None:
             raise UsageError("This DoltDT reads from an earlier run and has no database of its own.", "Give `config=`.")
-        if self._rerun is not None:
-            found = self._rerun.database(name_of(self.config.database), self.config.database)
-            if found is not None:
-                return found
-        return configured_database(self.config.database)
+        place = self.config.place
+        if self._rerun is None:
+            clone_missing(self.config)
+        elif (found := self._rerun.database(name_of(place), place)) is not None:
+            return found
+        return configured_database(place)
 
     @property
     def _rerun(self) -> Rerun | None:
@@ -105,7 +109,7 @@ class Place:
             DatabaseNotFoundError: It is in neither place.
         """
         places = [place for place in (access.folder, config.database, access.database) if place]
-        near = [] if self.config is None else [self.config.database]
+        near = [] if self.config is None else [self.config.place]
         near += map(str, databases_in(Path.cwd()))
         for place in (*places, *(place for place in near if name_of(place) == access.database)):
             if (found := Database.find(place)) is not None:
@@ -134,6 +138,8 @@ class Place:
 
     def _own_pin(self, session: Session, config: DoltConfig) -> Pin:
         branch = config.branch or session.default_branch()
+        if self._rerun is None:
+            bring_up_to_date(session, config, branch, self.author(session))
         session.branch_head(branch)
         undo = self._failed_attempts(session, branch)
         return Pin(branch, self._seen(session, config.commit or branch), undo)
@@ -145,6 +151,21 @@ class Place:
             return Pin(None, pin.commit, undo)
         branch = pin.branch or session.default_branch()
         return Pin(branch, self._seen(session, branch), undo)
+
+    def push(self, session: Session, commit: str) -> None:
+        """Pushes the branch that a commit was just made on, where that is asked for; a rerun never does.
+
+        Raises:
+            RemoteError: It cannot be pushed. The commit stays.
+        """
+        if self._rerun is None and self.config is not None and self.config.push_on_commit:
+            push(session, self.config, self.write_branch(session), commit, self.author(session))
+
+    def author(self, session: Session) -> str | None:
+        """Whose commits are made: of who is configured for Dolt, else of the task's user."""
+        task = self._find_task()
+        user = format_author(task.user, f"{task.user}@localhost") if task is not None else None
+        return session.author() or user
 
     def write_branch(self, session: Session) -> str:
         """The branch that writes go to.

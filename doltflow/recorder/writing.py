@@ -10,7 +10,7 @@ from doltflow.model.quoting import quote
 from doltflow.recorder.asked import text
 from doltflow.recorder.journal import Journal
 from doltflow.recorder.place import Place
-from doltflow.sources.dolt import Session, format_author
+from doltflow.sources.dolt import Session
 
 if TYPE_CHECKING:
     from doltflow.sources.dolt.write import Write
@@ -34,6 +34,7 @@ class Writer:
         self._place = place
         self._journal = journal
         self._pending: list[_Pending] = []
+        self._committed: str | None = None
 
     def add(
         self,
@@ -98,18 +99,30 @@ class Writer:
         with self._place.session(self._place.database()) as session:
             pin = self._place.pin(session)
             message = self._journal.message(task, [pending.access for pending in self._pending])
-            author = session.author() or format_author(task.user, f"{task.user}@localhost")
+            author = self._place.author(session) or ""
             writes = [pending.write for pending in self._pending]
             branch = self._place.write_branch(session)
             commit, stored = session.commit_writes(branch, writes, message, author, pin.undo)
+        self._committed = commit
         return [
             replace(pending.access, commit=commit, changed=done.changed)
             for pending, done in zip(self._pending, stored, strict=True)
         ]
 
+    def push(self) -> None:
+        """Pushes what `commit` made, where the configuration says so.
+
+        Raises:
+            RemoteError: It cannot be pushed. The commit stays.
+        """
+        if self._committed is not None:
+            with self._place.session(self._place.database()) as session:
+                self._place.push(session, self._committed)
+
     def clear(self) -> None:
         """Forgets what waits."""
         self._pending.clear()
+        self._committed = None
 
 
 def _spelled(session: Session, table: str, branch: str) -> str:

@@ -24,6 +24,7 @@ from doltflow.rerun.pipeline import (
 from doltflow.rerun.plan import PlannedBranch, check_name
 from doltflow.workspace import Workspace
 from doltflow.workspace.at import resolve_at
+from doltflow.workspace.fetching import fetch_commit
 from doltflow.workspace.production import Production
 from doltflow.workspace.workspace import ELSEWHERE, GONE
 
@@ -206,7 +207,7 @@ def _pins(
                 ELSEWHERE,
             )
         session = workspace.session(name)
-        if moment is None and workspace.find_commit(name, read) is None:
+        if moment is None and fetch_commit(workspace, name, read) is None:
             raise NotReplayableError(
                 f"`{name}` does not have the commit {read}, which {task} read.",
                 GONE,

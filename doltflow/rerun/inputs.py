@@ -9,6 +9,7 @@ from doltflow.model.moment import looks_like_moment
 from doltflow.sources.dolt import Session
 from doltflow.workspace import Workspace
 from doltflow.workspace.at import databases_asked, nowhere
+from doltflow.workspace.fetching import fetch_all, tell_fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,11 @@ def commit_then(session: Session, branch: str | None, moment: datetime) -> str:
 
 def _holder(workspace: Workspace, commit: str) -> Input:
     """The database that has a commit."""
-    found: list[Input] = []
-    missing: list[RefNotFoundError] = []
-    for name in databases_asked(workspace):
-        try:
-            found.append(Input(name, workspace.session(name).resolve(commit)))
-        except RefNotFoundError as error:
-            missing.append(error)
+    found, missing = _holders(workspace, commit)
+    if not found and not looks_like_moment(commit) and fetch_all(workspace, databases_asked(workspace)):
+        found, missing = _holders(workspace, commit)
+        for item in found:
+            tell_fetched(workspace, item.database, commit)
     if len(found) > 1:
         names = ", ".join(f"`{item.database}`" for item in found)
         raise AmbiguousDatabaseError(f"Several databases have `{commit}`: {names}.", "Say which with `--database`.")
@@ -83,6 +82,18 @@ def _holder(workspace: Workspace, commit: str) -> Input:
         hint = "A date is given with `--as-of`." if looks_like_moment(commit) else nothing.hint
         raise RefNotFoundError(nothing.message, hint)
     return found[0]
+
+
+def _holders(workspace: Workspace, commit: str) -> tuple[list[Input], list[RefNotFoundError]]:
+    """The databases that have a commit, and of the others that they have none."""
+    found: list[Input] = []
+    missing: list[RefNotFoundError] = []
+    for name in databases_asked(workspace):
+        try:
+            found.append(Input(name, workspace.session(name).resolve(commit)))
+        except RefNotFoundError as error:
+            missing.append(error)
+    return found, missing
 
 
 def check_input(workspace: Workspace, name: str, read: Mapping[str, str | None], written: set[str]) -> None:

@@ -13,6 +13,7 @@ from doltflow.rerun.pipeline import Pipeline
 from doltflow.sources.dolt import Session
 from doltflow.workspace import Workspace
 from doltflow.workspace.at import databases_asked, nowhere, resolve_at
+from doltflow.workspace.fetching import fetch_all, tell_fetched
 
 VIEWS = "dolt_schemas"
 """Where Dolt keeps the views: what they read is recorded as reads of their tables."""
@@ -57,14 +58,12 @@ def find_ends(workspace: Workspace, pipeline: Pipeline, first: str, last: str) -
     Raises:
         RefNotFoundError, AmbiguousDatabaseError, UsageError, NotReplayableError: As they say.
     """
-    found: list[tuple[str, str, str]] = []
-    missing: list[RefNotFoundError] = []
-    for name in databases_asked(workspace):
-        session, branch = workspace.session(name), pipeline.read.get(name)
-        try:
-            found.append((name, _commit(session, first, branch), _commit(session, last, branch)))
-        except RefNotFoundError as error:
-            missing.append(error)
+    found, missing = _found_ends(workspace, pipeline, first, last)
+    is_named = any(text and not looks_like_moment(text) for text in (first, last))
+    if not found and is_named and fetch_all(workspace, databases_asked(workspace)):
+        found, missing = _found_ends(workspace, pipeline, first, last)
+        for name, start, end in found:
+            tell_fetched(workspace, name, f"{start} or {end}")
     if len(found) > 1:  # A date or a branch fits many, and one that runs only read is an input if any is.
         inputs = [one for one in found if one[0] in pipeline.read and one[0] not in pipeline.written]
         found = inputs or found
@@ -77,6 +76,21 @@ def find_ends(workspace: Workspace, pipeline: Pipeline, first: str, last: str) -
         raise nowhere(missing)
     check_input(workspace, found[0][0], pipeline.read, pipeline.written)
     return found[0]
+
+
+def _found_ends(
+    workspace: Workspace, pipeline: Pipeline, first: str, last: str
+) -> tuple[list[tuple[str, str, str]], list[RefNotFoundError]]:
+    """The databases that have two commits, with these, and of the others that they have not."""
+    found: list[tuple[str, str, str]] = []
+    missing: list[RefNotFoundError] = []
+    for name in databases_asked(workspace):
+        session, branch = workspace.session(name), pipeline.read.get(name)
+        try:
+            found.append((name, _commit(session, first, branch), _commit(session, last, branch)))
+        except RefNotFoundError as error:
+            missing.append(error)
+    return found, missing
 
 
 def _commit(session: Session, text: str, branch: str | None) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doltflow.errors import BranchExistsError, NotReplayableError, UsageError, nearest
 from doltflow.model.access import Access
@@ -12,6 +12,7 @@ from doltflow.model.pins import DatabasePin, Pins, ReadPin
 from doltflow.model.run import Run
 from doltflow.rerun.own import foreach_paths, own_tables, taken_over
 from doltflow.workspace import Workspace, read_run
+from doltflow.workspace.fetching import fetch_commit
 from doltflow.workspace.records import RunRecords
 from doltflow.workspace.workspace import ELSEWHERE, GONE
 
@@ -97,6 +98,7 @@ def plan_replay(
         raise NotReplayableError(f"`{run.pathspec}` is still running.", "Replay it when it has ended.")
     own = [access for access in run.accesses if access.pathspec.startswith(f"{run.pathspec}/")]
     _check_commits(workspace, own)
+    records = replace(records, commits=_with_fetched(workspace, records, own))
     if step is None and not is_whole:
         step = _resumed_step(workspace, pathspec)
     again = None if step is None else _from(workspace, pathspec, step)
@@ -217,11 +219,23 @@ def _check_commits(workspace: Workspace, accesses: Iterable[Access]) -> None:
                 f"The database `{access.database}`, which {access.pathspec} used, is not here.",
                 ELSEWHERE,
             )
-        if access.commit is None or workspace.find_commit(name, access.commit) is None:
+        if access.commit is None or fetch_commit(workspace, name, access.commit) is None:
             raise NotReplayableError(
                 f"`{name}` does not have the commit {access.commit}, which {access.pathspec} used.",
                 GONE,
             )
+
+
+def _with_fetched(workspace: Workspace, records: RunRecords, accesses: Iterable[Access]) -> tuple[Commit, ...]:
+    """The commits of the run, with those that are on no branch here, as they were fetched."""
+    known = {commit.hash: commit for commit in records.commits}
+    for access in accesses:
+        if access.kind == "write" and access.commit is not None and access.commit not in known:
+            name = workspace.database_of(access)
+            commit = workspace.find_commit(name, access.commit) if name is not None else None
+            if commit is not None and commit.run is not None and commit.run.pathspec.run == records.run.pathspec:
+                known[commit.hash] = commit
+    return tuple(sorted(known.values(), key=lambda commit: commit.date))
 
 
 def _branch(

@@ -50,11 +50,13 @@ class Workspace:
     Attributes:
         place: The folder that is looked at.
         asked: The name of the database that was asked for, if one was.
+        fetched: The remotes that were fetched from, by database and name.
     """
 
     def __init__(self, stack: ExitStack, folder: Path | None = None) -> None:
         self.place = (folder or Path.cwd()).absolute()
         self.asked: str | None = None
+        self.fetched: set[tuple[str, str]] = set()
         self._warnings: dict[str, None] = {}
         self._folder = folder
         self._stack = stack

@@ -32,6 +32,19 @@ def tags(connection: Connection) -> dict[str, str]:
     return {str(name): str(commit) for name, commit in connection.rows("select tag_name, tag_hash from dolt_tags")}
 
 
+def is_commit(connection: Connection, hash_: str) -> bool:
+    """Whether there is a commit with a full hash, be it on a branch or not, as one that was only fetched."""
+    try:
+        return hash_of(connection, hash_) == hash_
+    except DoltError:
+        return False
+
+
+def remote_heads(connection: Connection) -> list[str]:
+    """The head commits of the branches of remotes, as they were last fetched."""
+    return sorted({str(row[0]) for row in connection.rows("select hash from dolt_remote_branches")})
+
+
 def hash_of(connection: Connection, ref: str) -> str:
     """The full hash of a ref that Dolt itself understands.
 
@@ -62,9 +75,11 @@ def resolve(connection: Connection, ref: str, database: str) -> str:
 def _by_prefix(connection: Connection, name: str, database: str) -> str | None:
     if not _PREFIX.fullmatch(name):
         return None
-    rows = connection.rows(
-        "select commit_hash from dolt_commits where commit_hash >= %s and commit_hash < %s limit 3", [name, name + "w"]
-    )
+    between, ends = "commit_hash >= %s and commit_hash < %s limit 3", [name, name + "w"]
+    rows = connection.rows(f"select commit_hash from dolt_commits where {between}", ends)
+    if not rows and (fetched := remote_heads(connection)):
+        marks = ", ".join(["%s"] * len(fetched))
+        rows = connection.rows(f"select commit_hash from dolt_log({marks}) where {between}", [*fetched, *ends])
     hashes = sorted({str(row[0]) for row in rows})
     if len(hashes) > 1:
         raise RefNotFoundError(

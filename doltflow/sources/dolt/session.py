@@ -21,6 +21,7 @@ from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.definition import Definition, definition, renamed_columns, renamed_tables, schema_statements
 from doltflow.sources.dolt.endpoint import Endpoint
+from doltflow.sources.dolt.folder import Folder
 from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.remains import remains
 from doltflow.sources.dolt.stats import ChangedRows
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # Arrow and the writing of frames take half a second to impor
 
     from doltflow.sources.dolt.database import Database
     from doltflow.sources.dolt.differing import Both, Where
+    from doltflow.sources.dolt.remotes import Remote
     from doltflow.sources.dolt.write import StoredWrite, Write
 
 
@@ -85,7 +87,7 @@ class Session:
             return False
         self._connection.use()
         query = "select 1 from dolt_commits where commit_hash = %s"
-        return bool(self._connection.rows(query, [hash_]))
+        return bool(self._connection.rows(query, [hash_])) or refs.is_commit(self._connection, hash_)
 
     def commit(self, hash_: str) -> Commit:
         """The commit with a full hash.
@@ -384,3 +386,48 @@ class Session:
     def uncommitted(self, branch: str) -> list[str]:
         """The tables that have uncommitted changes on a branch; see `doltflow.sources.dolt.standing`."""
         return standing.uncommitted(self._connection, branch)
+
+    # Remotes
+
+    def _check_there(self, remote: "Remote") -> None:
+        from doltflow.sources.dolt.clone import check_there
+
+        if isinstance(self.database.location, Folder):  # Else its files are on the server's machine.
+            check_there(remote.url)
+
+    def remotes(self) -> "list[Remote]":
+        """The remotes of the database, `origin` first."""
+        from doltflow.sources.dolt.remotes import remotes
+
+        return remotes(self._connection)
+
+    def remote(self, asked: str | None = None) -> "Remote":
+        """The remote that is meant by a name or an address; without one `origin`, else the only one.
+
+        Raises:
+            RemoteError: There is none, or it cannot be told which.
+        """
+        from doltflow.sources.dolt.remotes import choose
+
+        return choose(self.remotes(), asked, self.name)
+
+    def fetch(self, remote: "Remote") -> None:
+        """Fetches what a remote has; see `doltflow.sources.dolt.remotes.fetch`."""
+        from doltflow.sources.dolt.remotes import fetch
+
+        self._check_there(remote)
+        fetch(self._connection, remote)
+
+    def pull(self, remote: "Remote", branch: str, author: str | None) -> None:
+        """Brings a branch up to date with a remote's; see `doltflow.sources.dolt.remotes.pull`."""
+        from doltflow.sources.dolt.remotes import pull
+
+        self._check_there(remote)
+        pull(self._connection, remote, branch, author)
+
+    def push(self, remote: "Remote", branch: str, author: str | None) -> None:
+        """Pushes a branch; see `doltflow.sources.dolt.remotes.push`."""
+        from doltflow.sources.dolt.remotes import push
+
+        self._check_there(remote)
+        push(self._connection, remote, branch, author)
