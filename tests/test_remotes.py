@@ -235,7 +235,7 @@ def test_a_branch_that_only_the_remote_has_is_made_and_tracks_it(hub: Hub) -> No
     main = two.branch_head("main")
     pull(two, "feature/x")
     assert two.branches() == {"main": main, "feature/x": one.branch_head("feature/x")}
-    assert two.database.head_branch() == "main"
+    assert two.database.location.head_branch() == "main"
     state = json.loads((two.database.folder / ".dolt" / "repo_state.json").read_text())
     assert state["branches"]["feature/x"] == {"head": "refs/heads/feature/x", "remote": "origin"}
 
