@@ -88,6 +88,7 @@ class DoltDT:
         """Commits the writes, if the body raised nothing, and pushes and records them."""
         written: list[Access] = []
         try:
+            self._reader.close()
             if kind is None:
                 written = self._writer.commit()
                 self._writer.push()
@@ -98,6 +99,7 @@ class DoltDT:
                 self._close()
 
     def _close(self) -> None:
+        self._reader.close()
         self._journal.end()
         self._writer.clear()
         self._place.close()
@@ -113,6 +115,7 @@ class DoltDT:
         where: str | None = None,
         as_: As = "pandas",
         dtypes: DTypes = "arrow",
+        batches: bool = False,
     ) -> Any:
         """A table at the pinned commit; from an audit, what the earlier run read or wrote under that key or table.
 
@@ -123,6 +126,8 @@ class DoltDT:
             where: A predicate in SQL that the rows must fulfil.
             as_: `pandas`, `arrow` (a `pyarrow.Table`) or `polars`.
             dtypes: For pandas: `arrow` for Arrow-backed columns, exact and aware of NULL, or `numpy`.
+            batches: With `as_="arrow"`, inside of the `with`: a `pyarrow.RecordBatchReader` that reads on as it is
+                asked, and of which only few rows are held at a time. It ends with the `with`.
 
         Returns:
             A DataFrame, or what `as_` says; the rows in Dolt's order, the key's where no other index serves.
@@ -131,17 +136,21 @@ class DoltDT:
             TableNotFoundError, ColumnNotFoundError: It is not there at that commit.
             AccessNotFoundError: The earlier run has no such key or table.
             QueryError: `where` is not a predicate.
+            UsageError: What is asked for makes no sense, as `batches` of a DataFrame or outside of a `with`.
         """
         text(table, "table's name")
         taken = None if columns is None else column_names(columns)
-        request = Request(table if as_key is None else as_key, FrameKind(as_, dtypes), taken, where)
+        key = table if as_key is None else as_key
+        request = self._request(Request(key, FrameKind(as_, dtypes), taken, where, batches))
         with self._recording():
             if self._again is not None:
                 return self._again.read(table, request)
             with self._place.session(self._place.database()) as session:
                 return self._reader.table(session, table, self._pinned(session, request.key), request)
 
-    def sql(self, query: str, as_key: str, *, as_: As = "pandas", dtypes: DTypes = "arrow") -> Any:
+    def sql(
+        self, query: str, as_key: str, *, as_: As = "pandas", dtypes: DTypes = "arrow", batches: bool = False
+    ) -> Any:
         """The result of a query at the pinned commit; its text reaches Dolt as it is.
 
         Args:
@@ -150,6 +159,7 @@ class DoltDT:
             as_key: The name to record the read under.
             as_: As for `read`.
             dtypes: As for `read`.
+            batches: As for `read`; a TIME is a span then, whatever the values.
 
         Returns:
             A DataFrame, or what `as_` says.
@@ -159,7 +169,7 @@ class DoltDT:
             AccessNotFoundError: The earlier run that is read from does not tell which commit to see.
         """
         text(query, "query")
-        request = Request(as_key, FrameKind(as_, dtypes))
+        request = self._request(Request(as_key, FrameKind(as_, dtypes), batches=batches))
         with self._recording():
             if self._again is not None:
                 return self._again.sql(query, request)
@@ -264,6 +274,14 @@ class DoltDT:
             DirtyTableError: The table has uncommitted changes on the branch.
         """
         self._writer.add(df, table, pks, as_key, mode, types)
+
+    def _request(self, request: Request) -> Request:
+        if request.batches and not self._place.is_open:
+            raise UsageError(
+                "`batches` was asked for outside of a `with`, whose end is the end of the reading.",
+                "Read inside of `with DoltDT(...) as dolt:`.",
+            )
+        return request
 
     def _pinned(self, session: Session, key: str) -> Source:
         pin, recorded = self._place.pin(session), self._place.recorded(session, key)

@@ -121,6 +121,10 @@ class Journal:
         self.reads.append(access)
         self.remember(access, frame)
 
+    def count(self, accesses: Sequence[Access], rows: int) -> None:
+        """Puts the number of rows to reads that were noted before it was known."""
+        self.reads[:] = [replace(read, rows=rows) if read in accesses else read for read in self.reads]
+
     def remember(self, access: Access, frame: Any) -> None:
         """Keeps track of a frame, without keeping it alive, to find the artifact that it becomes."""
         with suppress(TypeError):  # Not every frame can be referred to weakly; then the artifact's name stays unknown.

@@ -2,35 +2,46 @@
 
 A result begins on the plain connection, as text. If it is long, it is fetched again by the bulk reader, which is four
 times as fast but cannot read every type; a table's query casts those to text, a user's query is left as it is and stays
-on the plain connection where its types need that.
+on the plain connection where its types need that. What the bulk reader gives is wider than the result, and becomes that
+batch by batch, so that both are never there as a whole.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
-from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from doltflow.errors import BadValueError, DoltError
-from doltflow.model.quoting import quote
+from doltflow.errors import BadValueError, DoltError, SchemaMismatchError
+from doltflow.model.quoting import literal, quote
+from doltflow.sources.dolt.bulk import BulkError, batches
 from doltflow.sources.dolt.column import INTEGERS, Column
 from doltflow.sources.dolt.connection import Connection, Field, Stream
-from doltflow.sources.dolt.types import bulk_safe, column_type, decimal_type, field_type, is_bit, is_time
+from doltflow.sources.dolt.definition import existing_columns
+from doltflow.sources.dolt.types import (
+    bulk_column,
+    bulk_safe,
+    column_type,
+    decimal_type,
+    field_type,
+    is_bit,
+    is_time,
+)
 
 BULK_ROWS = 1_000
 _BATCH = 20_000
+_BULK_BATCH = 100_000
 _MICROSECONDS_A_DAY = 86_400_000_000
 
 
-def fetch_table(connection: Connection, source: str, columns: Sequence[Column], rest: str = "") -> pa.Table:
+def fetch_table(connection: Connection, table: str, columns: Sequence[Column], rest: str = "") -> pa.Table:
     """Columns of a table, at the connection's revision.
 
     Args:
         connection: At the revision that is to be read.
-        source: The table's name, quoted.
+        table: The table's name.
         columns: The columns to take, in order.
         rest: SQL behind the table's name, such as a WHERE clause.
 
@@ -41,20 +52,23 @@ def fetch_table(connection: Connection, source: str, columns: Sequence[Column], 
     Raises:
         BadValueError: A date is none, such as 0000-00-00.
     """
+    source = quote(table)
+    keys = list[int]()
 
     def bulk(_: Sequence[Field]) -> Sequence[str]:
         if any(column.base == "time" for column in columns):  # Dolt cannot turn a TIME into text.
             return ()
-        halves = [rest] if key is None else _halves(connection, source, columns[key].name)
+        halves = [rest]
+        if not rest and (key := _ordering_key(connection, table, columns)) is not None:
+            keys.append(key[0])
+            halves = _halves(connection, source, key[1])
         return [_select(source, [_readable(column, bulk=True) for column in columns], half) for half in halves]
 
-    # Only such a key does not depend on what else it is compared by: a collation, digits after the point.
-    keys = [place for place, column in enumerate(columns) if column.key == 0 and column.base in INTEGERS]
-    key = keys[0] if keys and not rest else None
-    table, _ = _fetch(connection, _select(source, [_readable(c, bulk=False) for c in columns], rest), bulk)
-    if key is not None:
-        table = _in_order(table, key)
-    arrays = [_finish_column(array, column) for array, column in zip(table.columns, columns, strict=True)]
+    query = _select(source, [_readable(c, bulk=False) for c in columns], rest)
+    found, _ = _fetch(connection, query, bulk, [column_type(column) for column in columns])
+    for key in keys:
+        found = _in_order(found, key)
+    arrays = [_finish_column(array, column) for array, column in zip(found.columns, columns, strict=True)]
     return pa.Table.from_arrays(arrays, names=[column.name for column in columns])
 
 
@@ -79,53 +93,100 @@ def _select(source: str, columns: Sequence[str], rest: str) -> str:
 
 def _readable(column: Column, *, bulk: bool) -> str:
     name = quote(column.name)
-    if column.base == "bit" or (bulk and column.base == "decimal"):
+    if column.base == "bit" or (bulk and not bulk_column(column)):
         return f"CAST({name} AS CHAR) AS {name}"
     return name
 
 
-def _halves(connection: Connection, source: str, key: str) -> list[str]:
+def _ordering_key(connection: Connection, table: str, columns: Sequence[Column]) -> tuple[int, Column] | None:
+    """The place and the column that a table is ordered by, where it is taken and Dolt orders its values as Python does.
+
+    That is by no folding collation, and without digits after the point.
+    """
+    place = next((place for place, column in enumerate(columns) if column.key == 0), None)
+    if place is not None and columns[place].base in INTEGERS:
+        return place, columns[place]
+    with suppress(SchemaMismatchError):  # It is a view.
+        known = {column.name: column for column in existing_columns(connection, table) or []}
+        for place, column in enumerate(columns):
+            own = known[column.name]
+            is_text = own.base in ("varchar", "char") and (own.collation or "").endswith("_bin")
+            if own.key == 0 and (is_text or own.base in INTEGERS):
+                return place, own
+    return None
+
+
+def _halves(connection: Connection, source: str, key: Column) -> list[str]:
     """WHERE clauses that part a table in two, so that two of the server's threads can read it."""
-    name = quote(key)
-    ends = [connection.value(f"select {name} from {source} order by {name} {way} limit 1") for way in ("asc", "desc")]
-    middle = sum(map(int, ends)) // 2
+    name = quote(key.name)
+    first, last = (
+        connection.value(f"select {name} from {source} order by {name} {way} limit 1") for way in ("asc", "desc")
+    )
+    if key.base in INTEGERS:
+        middle = str((int(first) + int(last)) // 2)
+    elif (first + last).isascii():
+        middle = literal(_between(first, last))
+    else:
+        return [""]
     return [f"WHERE {name} <= {middle}", f"WHERE {name} > {middle}"]
+
+
+def _between(first: str, last: str) -> str:
+    """A text about half-way between two, taken for digits of numbers."""
+    digits = max(len(first), len(last))
+    ends = [int.from_bytes(text.encode().ljust(digits, b"\0")) for text in (first, last)]
+    found = (sum(ends) // 2).to_bytes(digits)
+    # What is no character ends it.
+    return found[: next((place for place, byte in enumerate(found) if not 32 <= byte < 127), digits)].decode()
 
 
 def _in_order(table: pa.Table, key: int) -> pa.Table:
     """The batches in the order of the key; within each the rows are."""
-    batches = [batch for batch in table.to_batches() if batch.num_rows]
-    ordered = sorted(batches, key=lambda batch: int(batch.column(key)[0].as_py()))
+    found = [batch for batch in table.to_batches() if batch.num_rows]
+    ordered = sorted(found, key=lambda batch: batch.column(key)[0].as_py())
     return pa.Table.from_batches(ordered, table.schema)
 
 
 def _fetch(
-    connection: Connection, query: str, bulk: Callable[[Sequence[Field]], Sequence[str]]
+    connection: Connection,
+    query: str,
+    bulk: Callable[[Sequence[Field]], Sequence[str]],
+    types: Sequence[pa.DataType] | None = None,
 ) -> tuple[pa.Table, list[Field]]:
+    """A result, and how the protocol describes it; from the bulk reader of these types, else of the described ones."""
     with connection.stream(query) as stream:
         fields = stream.fields()
-        if (bit := next((field.name for field in fields if is_bit(field)), None)) is not None:
-            raise DoltError(
-                f"The column `{bit}` of the query is a BIT, which cannot be read.", f"Select `CAST({bit} AS UNSIGNED)`."
-            )
+        check_readable(fields)
         rows = stream.take(BULK_ROWS)
         parts = bulk(fields) if len(rows) == BULK_ROWS else ()
         if not parts:
             return _read(stream, fields, rows), fields
         stream.abandon()
-    table = _bulk(connection, parts)
+    table = _bulk(connection, parts, types or [field_type(field) for field in fields])
     if table is None:
         with connection.stream(query) as stream:
             table = _read(stream, fields, [])
     return table, fields
 
 
+def check_readable(fields: Sequence[Field]) -> None:
+    """Makes sure that the columns of a query can be read.
+
+    Raises:
+        DoltError: One is a BIT.
+    """
+    if (bit := next((field.name for field in fields if is_bit(field)), None)) is not None:
+        raise DoltError(
+            f"The column `{bit}` of the query is a BIT, which cannot be read.", f"Select `CAST({bit} AS UNSIGNED)`."
+        )
+
+
 def _read(stream: Stream, fields: Sequence[Field], rows: Sequence[Sequence[object]]) -> pa.Table:
     """All rows of a result, those that were taken already included."""
-    batches = [text_batch(rows, fields)]
+    found = [text_batch(rows, fields)]
     while rows := stream.take(_BATCH):
-        batches.append(text_batch(rows, fields))
-    return pa.concat_tables(batches)
+        found.append(text_batch(rows, fields))
+    return pa.concat_tables(found)
 
 
 def text_batch(rows: Sequence[Sequence[object]], fields: Sequence[Field]) -> pa.Table:
@@ -138,20 +199,18 @@ def text_batch(rows: Sequence[Sequence[object]], fields: Sequence[Field]) -> pa.
     return pa.Table.from_arrays(arrays, names=[str(number) for number in range(len(fields))])
 
 
-def _bulk(connection: Connection, parts: Sequence[str]) -> pa.Table | None:
-    """The results of queries, batches of all in any order; None where the bulk reader cannot read them.
-
-    As it cannot dates before the year 1000.
-    """
-    import connectorx  # 0.1 s to import, so only where it pays
-
+def _bulk(connection: Connection, parts: Sequence[str], types: Sequence[pa.DataType]) -> pa.Table | None:
+    """The results of queries, batches of all in any order; None where the bulk reader cannot read them."""
+    found = []
     try:
-        return connectorx.read_sql(connection.url(), list(parts), return_type="arrow")
-    except BaseException as error:
-        # Its panics are no `Exception`.
-        if isinstance(error, RuntimeError) or type(error).__name__ == "PanicException":
-            return None
-        raise
+        for batch in batches(connection.url(), parts, _BULK_BATCH):
+            columns = zip(batch.columns, types, batch.schema.names, strict=True)
+            arrays = [cast(pa.chunked_array([array]), type_, name) for array, type_, name in columns]
+            found.append(pa.Table.from_arrays(arrays, names=[str(number) for number in range(len(types))]))
+            del batch, arrays
+    except BulkError:
+        return None
+    return pa.concat_tables(found)
 
 
 def _finish_column(array: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
@@ -216,13 +275,18 @@ def _boolean(array: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _time(array: pa.ChunkedArray) -> pa.ChunkedArray:
     """TIME is a time of day where all values are, else a span of up to 838 hours."""
-    values = [
-        None if text is None else microseconds(text)
-        for text in chain.from_iterable(c.to_pylist() for c in array.chunks)
-    ]
-    of_day = all(value is None or 0 <= value < _MICROSECONDS_A_DAY for value in values)
-    spans = pa.array(values, pa.int64())
-    return pa.chunked_array([spans.cast(pa.time64("us") if of_day else pa.duration("us"))])
+    found = spans(array)
+    values = found.cast(pa.int64())
+    extremes = pc.min_max(values)
+    low, high = extremes["min"].as_py(), extremes["max"].as_py()
+    of_day = low is None or (low >= 0 and high < _MICROSECONDS_A_DAY)
+    return values.cast(pa.time64("us")) if of_day else found
+
+
+def spans(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    """TIMEs, as Dolt prints them, as spans of up to 838 hours."""
+    values = [None if text is None else microseconds(text) for text in array.to_pylist()]
+    return pa.chunked_array([pa.array(values, pa.int64()).cast(pa.duration("us"))])
 
 
 def microseconds(text: str) -> int:

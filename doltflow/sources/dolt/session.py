@@ -29,6 +29,7 @@ from doltflow.sources.dolt.stats import ChangedRows
 if TYPE_CHECKING:  # Arrow and the writing of frames take half a second to import, and most commands need neither.
     import pyarrow as pa
 
+    from doltflow.sources.dolt.batches import Batches
     from doltflow.sources.dolt.database import Database
     from doltflow.sources.dolt.differing import Both, Where
     from doltflow.sources.dolt.remotes import Remote
@@ -187,6 +188,26 @@ class Session:
         """
         from doltflow.sources.dolt.fetch import fetch_table
 
+        wanted = self._wanted(table, at, columns)
+        rest = [f"WHERE {where}"] if where else []
+        rest += [f"LIMIT {limit:d}"] if limit is not None else []
+        return fetch_table(self._connection, table, wanted, " ".join(rest))
+
+    def read_batches(
+        self, table: str, at: str, columns: Sequence[str] | None = None, where: str | None = None
+    ) -> "Batches":
+        """Rows of a table at a commit as `read` gives them, in batches; until their end the session serves only them.
+
+        Raises:
+            TableNotFoundError, ColumnNotFoundError, UsageError: As for `read`.
+        """
+        from doltflow.sources.dolt.batches import table_batches
+
+        wanted = self._wanted(table, at, columns)
+        return table_batches(self._connection, table, wanted, f"WHERE {where}" if where else "")
+
+    def _wanted(self, table: str, at: str, columns: Sequence[str] | None) -> list[Column]:
+        """The columns of a table that are to be read at a commit, which the connection uses from now on."""
         self._connection.use(at)
         known = refs.table_columns(self._connection, table)
         if known is None:
@@ -200,10 +221,7 @@ class Session:
                     f"The table `{table}` of `{self.name}` has no column `{name}` at commit {at}.",
                     nearest(name, [column.name for column in known]),
                 )
-        wanted = known if columns is None else [by_name[name.casefold()] for name in columns]
-        rest = [f"WHERE {where}"] if where else []
-        rest += [f"LIMIT {limit:d}"] if limit is not None else []
-        return fetch_table(self._connection, quote(table), wanted, " ".join(rest))
+        return known if columns is None else [by_name[name.casefold()] for name in columns]
 
     def query(self, query: str, at: str) -> "pa.Table":
         """The result of a query at a commit; that it only reads is checked by the caller."""
@@ -211,6 +229,13 @@ class Session:
 
         self._connection.use(at)
         return fetch_query(self._connection, query)
+
+    def query_batches(self, query: str, at: str) -> "Batches":
+        """The result of a query at a commit, in batches; until their end the session serves only them."""
+        from doltflow.sources.dolt.batches import query_batches
+
+        self._connection.use(at)
+        return query_batches(self._connection, query)
 
     def diff(self, table: str, from_commit: str, to_commit: str) -> "pa.Table":
         """The rows of a table that differ between two commits, as Dolt's `dolt_diff` gives them."""

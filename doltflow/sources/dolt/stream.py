@@ -1,21 +1,22 @@
 """Results of any length as a stream of Arrow tables, exact, of which only one is held at a time.
 
 As in `fetch`, a result begins on the plain connection and, if it is long, is asked for again from the bulk reader. That
-one does not wait for who takes the rows, and so gets only the first ones of a very long result; the plain connection
-has the others. The types are known before the values: a TIME is a span and a BOOLEAN an integer, whatever the values.
+one does not wait for who takes the rows, and so gets only the first ones of a very long result by itself; the others
+come through a relay. The types are known before the values: a TIME is a span and a BOOLEAN an integer, whatever the
+values.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from doltflow.model.quoting import quote
+from doltflow.sources.dolt.bulk import BulkError, batches, bounded_batches
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection, Field, Stream
-from doltflow.sources.dolt.fetch import cast, microseconds, text_batch
-from doltflow.sources.dolt.types import column_type
+from doltflow.sources.dolt.fetch import cast, spans, text_batch
+from doltflow.sources.dolt.types import bulk_column, column_type
 
 BATCH_ROWS = 20_000
 GEOMETRIES = {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
@@ -25,7 +26,7 @@ BULK_ROWS = 5_000
 PLAIN_ROWS = 5_000
 """So many rows are at most in a piece of the plain connection, which holds each value as an object of Python's."""
 BULK_MOST = 125_000
-"""So many rows the bulk reader may have read that nobody has taken yet."""
+"""So many rows the bulk reader may have read that nobody has taken yet. Beyond them it pays to start a relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Item:
 
     def sql(self, *, bulk: bool) -> str:
         """The item of a SELECT's list: what the reader cannot read as it is goes as text."""
-        is_text = self.column.base == "bit" or (bulk and self.column.base == "decimal")
+        is_inexact = not bulk_column(self.column) or (self.is_outer and self.column.base == "decimal")
+        is_text = self.column.base == "bit" or (bulk and is_inexact)
         text = f"cast({self.expression} as char)" if is_text else self.expression
         # Dolt says of all columns of `dolt_diff` that they hold no NULL, and the bulk reader takes it at its word.
         text = f"if(true, {text}, NULL)" if bulk and self.is_outer else text
@@ -54,7 +56,13 @@ class Item:
 
 
 def stream(
-    connection: Connection, items: Sequence[Item], rest: str, *, once: bool = False, rows: int = BATCH_ROWS
+    connection: Connection,
+    items: Sequence[Item],
+    rest: str,
+    *,
+    once: bool = False,
+    is_long: bool = False,
+    rows: int = BATCH_ROWS,
 ) -> Iterator[pa.Table]:
     """The result of a query at the connection's revision, piece by piece.
 
@@ -65,6 +73,7 @@ def stream(
         items: What to select.
         rest: The query from FROM on.
         once: Whether the query is dear, and is to be asked but once.
+        is_long: Whether it is known to have more than `BULK_MOST` rows.
         rows: About how many rows a piece has.
 
     Returns:
@@ -85,19 +94,26 @@ def stream(
             return
         found.abandon()
         revision = connection.revision.partition("/")[2]
-    done = 0
-    for table in _bulk(url, f"select * from ({bulk}) as t limit {BULK_MOST}", items, rows):
-        if table is None:
-            break
-        done += table.num_rows
-        yield table
-    else:
-        if done < BULK_MOST:
+    done, is_whole = 0, False
+    if not is_long:
+        limited = batches(url, [f"select * from ({bulk}) as t limit {BULK_MOST}"], rows)
+        done, is_whole = yield from _bulk(limited, items)
+        if is_whole and done < BULK_MOST:
             return
+    if is_long or is_whole:
+        more, is_whole = yield from _bulk(bounded_batches(connection, url, _behind(bulk, done), rows), items)
+        if is_whole:
+            return
+        done += more
     connection.use(revision or None)
-    # Around the query: with an order in it, Dolt would reserve memory for as many rows as the limit says.
-    with connection.stream(f"select * from ({plain}) as t limit {2**62} offset {done}") as found:
+    with connection.stream(_behind(plain, done)) as found:
         yield from _plain(found, found.fields(), [], items, rows)
+
+
+def _behind(query: str, done: int) -> str:
+    """A query without its first rows."""
+    # Around the query: with an order in it, Dolt would reserve memory for as many rows as the limit says.
+    return f"select * from ({query}) as t limit {2**62} offset {done}" if done else query
 
 
 def _plain(
@@ -109,24 +125,16 @@ def _plain(
         taken = found.take(min(rows, PLAIN_ROWS))
 
 
-def _bulk(url: str, query: str, items: Sequence[Item], rows: int) -> Iterator[pa.Table | None]:
-    """The result by the bulk reader; None where it cannot read on, as it cannot dates before the year 1000."""
-    import connectorx  # 0.1 s to import, so only where it pays
-
+def _bulk(found: Iterator[pa.RecordBatch], items: Sequence[Item]) -> Generator[pa.Table, None, tuple[int, bool]]:
+    """The result by the bulk reader. Returns how many rows that were, and whether it could read to the end."""
+    done = 0
     try:
-        reader: Any = connectorx.read_sql(url, [query], return_type="arrow_stream", batch_size=rows)
-        while True:
-            try:
-                batch = reader.read_next_batch()
-            except StopIteration:
-                return
+        for batch in found:
+            done += batch.num_rows
             yield _finished(pa.Table.from_batches([batch]), items)
-    except BaseException as error:
-        # Its panics are no `Exception`; in the middle of a stream it is Arrow that passes its errors on.
-        if isinstance(error, RuntimeError | OSError | pa.ArrowException) or type(error).__name__ == "PanicException":
-            yield None
-            return
-        raise
+    except BulkError:
+        return done, False
+    return done, True
 
 
 def _finished(table: pa.Table, items: Sequence[Item]) -> pa.Table:
@@ -137,8 +145,7 @@ def _finished(table: pa.Table, items: Sequence[Item]) -> pa.Table:
 def _values(array: pa.ChunkedArray, item: Item) -> pa.ChunkedArray:
     if item.column.base != "time":
         return cast(array, stream_type(item.column), item.name)
-    spans = [None if text is None else microseconds(text) for text in array.to_pylist()]
-    return pa.chunked_array([pa.array(spans, pa.int64()).cast(pa.duration("us"))])
+    return spans(array)
 
 
 def stream_type(column: Column) -> pa.DataType:

@@ -10,6 +10,7 @@ _DECIMAL, _TINY, _SHORT, _LONG, _FLOAT, _DOUBLE, _NULL = 0, 1, 2, 3, 4, 5, 6
 _TIMESTAMP, _LONGLONG, _INT24, _DATE, _TIME, _DATETIME, _YEAR = 7, 8, 9, 10, 11, 12, 13
 _BIT, _JSON, _NEWDECIMAL, _GEOMETRY = 16, 245, 246, 255
 _DIGITS_128, _DIGITS_MOST = 38, 65
+_BULK_SCALE, _BULK_WHOLE = 10, 18
 _INTEGERS = {_TINY: (pa.int8(), pa.uint8()), _SHORT: (pa.int16(), pa.uint16()), _LONG: (pa.int32(), pa.uint32())}
 _INTEGERS |= {_INT24: (pa.int32(), pa.uint32()), _LONGLONG: (pa.int64(), pa.uint64())}
 
@@ -87,3 +88,11 @@ def is_bit(field: Field) -> bool:
 def bulk_safe(field: Field) -> bool:
     """Whether the bulk reader gives this column exactly."""
     return field.code not in (_DECIMAL, _NEWDECIMAL, _TIME, _BIT, _NULL, _GEOMETRY)
+
+
+def bulk_column(column: Column) -> bool:
+    """Whether the bulk reader gives a table's column exactly: of a DECIMAL all digits, of which it takes 28."""
+    if column.base != "decimal":
+        return True
+    precision, scale = column.digits
+    return scale <= _BULK_SCALE and precision - scale <= _BULK_WHOLE
