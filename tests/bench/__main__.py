@@ -1,6 +1,8 @@
 """`make bench`: each figure as a ratio to the raw program in the same run, in pairs A B A B …, medians.
 
-Prints one table and writes `build/bench.json`; `--figures` puts the table of that file into README.md instead.
+Prints one table and writes `build/bench.json`. `make bench-full` does the same with the demo's flows at the founding
+document's size, or at a part of it, `SCALE`, and writes `build/bench-full.json`. `--figures` puts the tables of these
+files into README.md instead.
 """
 
 import json
@@ -18,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RESULT = ROOT / "build" / "bench.json"
+RESULT, FULL_RESULT = ROOT / "build" / "bench.json", ROOT / "build" / "bench-full.json"
 ROWS = 1_000_000
 EMPTY_TYPER = """
 import typer
@@ -340,6 +342,63 @@ def diff_figures(folder: Path) -> list[Figure]:
     return figures
 
 
+def full_figures(_: Path) -> list[Figure]:
+    """Both flows of the demo on many prices against Dolt's own export and import; and what their reads hold."""
+    import full
+    import scaled
+
+    part = full.scale()
+    print(f"  {scaled.prices_at(part):,} prices …", file=sys.stderr)
+    place = scaled.Scaled(ROOT / "build" / "full", part)
+    flows, name = full.Flows(place), f"{place.rows:,} prices"
+    ours, raw = [], []
+    for number in range(2 if part <= 0.1 else 1):
+        ours.append(flows.ours())
+        raw.append(flows.by_hand())
+        flows.check()
+        for which, cost in (("doltflow", ours[-1]), ("by hand", raw[-1])):
+            print(f"  {number}, {which}: {cost.seconds:.1f} s, Python {cost.python_mb:,.0f} MiB, Dolt "
+                  f"{cost.dolt_mb:,.0f} MiB", file=sys.stderr)  # fmt: skip
+    figures = [
+        figure(
+            f"both flows of the demo on {name} / `dolt sql -r csv`, the same in pandas, `dolt table import -r`",
+            1.5,
+            [cost.seconds for cost in ours],
+            [cost.seconds for cost in raw],
+            max(cost.python_mb for cost in ours),
+            max(cost.python_mb for cost in raw),
+        )
+    ]
+    print("  reads …", file=sys.stderr)
+    by_hand = full.read(place, "raw")
+    for how, call in (("arrow", 'as_="arrow"'), ("pandas", "")):
+        found = full.read(place, how)
+        figures.append(
+            figure(
+                f"memory of `read({call})` of 3 columns of {name} / the Arrow table's size",
+                2.0,
+                [found.seconds],
+                [by_hand.seconds],
+                found.peak_mb,
+                by_hand.peak_mb,
+                [found.peak_mb / found.table_mb],
+            )
+        )
+    found, few = full.read(place, "batches"), full.read(place, "batches", "payer = 'Medicare'")
+    figures.append(
+        figure(
+            f'memory of `read(as_="arrow", batches=True)` of {found.rows:,} prices / of {few.rows:,} of them',
+            1.25,
+            [found.seconds],
+            [few.seconds],
+            found.peak_mb,
+            few.peak_mb,
+            [found.peak_mb / few.peak_mb],
+        )
+    )
+    return figures
+
+
 def table(figures: list[Figure]) -> str:
     """The figures as a Markdown table."""
     lines = [
@@ -356,10 +415,10 @@ def table(figures: list[Figure]) -> str:
     return "\n".join(lines)
 
 
-def put_into_readme(figures: list[Figure]) -> None:
+def put_into_readme(figures: list[Figure], block: str) -> None:
     """Puts the table between README.md's marks."""
     readme = ROOT / "README.md"
-    begin, end = "<!-- figures: begin -->", "<!-- figures: end -->"
+    begin, end = f"<!-- {block}: begin -->", f"<!-- {block}: end -->"
     head, _, rest = readme.read_text().partition(begin)
     _, _, tail = rest.partition(end)
     readme.write_text(f"{head}{begin}\n{table(figures)}\n{end}{tail}")
@@ -368,7 +427,9 @@ def put_into_readme(figures: list[Figure]) -> None:
 def main() -> None:
     """Measures, or makes README's table of what was measured."""
     if "--figures" in sys.argv:
-        put_into_readme([Figure(**item) for item in json.loads(RESULT.read_text())])
+        for result, block in ((RESULT, "figures"), (FULL_RESULT, "full figures")):
+            if result.exists():
+                put_into_readme([Figure(**item) for item in json.loads(result.read_text())], block)
         return
     scenarios: dict[str, Callable[[Path], Figure | list[Figure]]] = {
         "help": help_figure,
@@ -378,7 +439,10 @@ def main() -> None:
         "reruns": rerun_figures,
         "diff": diff_figures,
     }
+    result = RESULT
     wanted = [name for name in sys.argv[1:] if name in scenarios] or list(scenarios)
+    if "full" in sys.argv:
+        scenarios, wanted, result = {"full": full_figures}, ["full"], FULL_RESULT
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="doltflow-bench-") as temporary:
         home = Path(temporary) / "home"
@@ -394,11 +458,11 @@ def main() -> None:
             found = scenarios[name](folder)
             figures += found if isinstance(found, list) else [found]
     print(table(figures))
-    RESULT.parent.mkdir(exist_ok=True)
-    known = [Figure(**item) for item in json.loads(RESULT.read_text())] if RESULT.exists() else []
+    result.parent.mkdir(exist_ok=True)
+    known = [Figure(**item) for item in json.loads(result.read_text())] if result.exists() else []
     measured = {item.name: item for item in figures}
     kept = [measured.pop(item.name, item) for item in known]
-    RESULT.write_text(json.dumps([asdict(item) for item in [*kept, *measured.values()]], indent=2) + "\n")
+    result.write_text(json.dumps([asdict(item) for item in [*kept, *measured.values()]], indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The demo's two databases at the founding document's size, or a part of it: prices that are made up, always the same.
 
-1,800 hospitals, each with 5 payers for a third of the codes. What is scaled is the number of codes, so that there are as
-many prices for each median as at full size.
+1,800 hospitals, each with 5 payers for a third of the codes. What is scaled is the number of codes, so that there are
+as many prices for each median as at full size.
 """
 
 import shutil
@@ -27,6 +27,12 @@ create table hospitals (npi_number varchar(16) primary key, name varchar(255) no
 create table prices (npi_number varchar(16), code varchar(64), payer varchar(64), price decimal(12,2),
     description varchar(255), primary key (npi_number, code, payer));
 """
+# As doltflow makes them of the flows' frames; Dolt's import wants them to be there.
+_RESULTS = """
+create table state_procedure_medians (state varchar(255), code varchar(255), price double, primary key (state, code));
+create table variance_by_procedure (code varchar(255) primary key, price double);
+call dolt_commit('-Am', 'Empty tables');
+"""
 
 
 class Scaled:
@@ -39,8 +45,8 @@ class Scaled:
     """
 
     def __init__(self, kept: Path, scale: float) -> None:
-        self._codes, self._each = max(5, round(CODES * scale)), max(2, round(CODES_EACH * scale))
-        self.rows = HOSPITALS * self._each * len(PAYERS)
+        self._codes, self._each = max(5, round(CODES * scale)), _codes_each(scale)
+        self.rows = prices_at(scale)
         self.folder = kept / f"{self.rows}-prices"
         self.prices, self.analysis = self.folder / PRICES, self.folder / ANALYSIS
         self._empty = self.folder / "empty"
@@ -67,6 +73,7 @@ class Scaled:
         for database in (prices, empty):
             database.mkdir(parents=True)
             dolt(database, "init", "-b", "main", "--name", _NAME, "--email", _EMAIL)
+        dolt(empty, "sql", "-q", _RESULTS)
         dolt(prices, "sql", "-q", _SCHEMA)
         _load(prices, "hospitals", iter([_hospitals()]))
         _load(prices, "prices", self._prices())
@@ -106,6 +113,15 @@ class Scaled:
                     )
                 )
             yield pa.concat_tables(parts)
+
+
+def prices_at(scale: float) -> int:
+    """How many prices there are at a scale."""
+    return HOSPITALS * _codes_each(scale) * len(PAYERS)
+
+
+def _codes_each(scale: float) -> int:
+    return max(2, round(CODES_EACH * scale))
 
 
 def npi_number(hospital: int) -> str:

@@ -89,7 +89,7 @@ def bounded_batches(connection: Connection, url: str, query: str, rows: int) -> 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The bulk reader, which asks for this when it is imported, does not tell the terminal of a query that was ended."""
+    """Has the bulk reader, which asks when it is imported, not tell the terminal of a query that was ended."""
     is_set = "RUST_LOG" in os.environ
     os.environ.setdefault("RUST_LOG", "off")
     try:
