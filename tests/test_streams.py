@@ -11,7 +11,7 @@ from doltflow.compare.summary import summarise
 from doltflow.sources.dolt import Session, stream
 
 ROWS, MOVED, NEVER = 30_000, 2_500, 10**9
-READERS = {"plain": (NEVER, NEVER), "bulk": (1_000, NEVER), "bulk, then plain": (1_000, 23_000)}
+READERS = {"plain": (NEVER, NEVER), "bulk": (1_000, NEVER), "bulk, then relay": (1_000, 23_000)}
 """From how many rows on the bulk reader is asked, and for how many."""
 COLUMNS = "v double not null, n decimal(40,4), d date, t datetime(6) not null, s varchar(20) not null, b bit(8)"
 DIGITS = (
@@ -70,7 +70,7 @@ def test_both_readers_give_the_same(places: Databases, ends: tuple[str, str]) ->
     of = between(places.both, "t", *ends)
     rows, _ = read(of, "plain")
     assert keys(rows) == list(range(ROWS + MOVED))
-    for reader in ("bulk", "bulk, then plain"):
+    for reader in ("bulk", "bulk, then relay"):
         again, pieces = read(of, reader)
         assert again.equals(rows)
         assert max(pieces) <= stream.BATCH_ROWS
@@ -109,7 +109,7 @@ def test_dates_that_the_bulk_reader_cannot_read(places: Databases, ends: tuple[s
     of = between(session, "t", ends[0], early)
     rows, _ = read(of, "plain")
     assert keys(rows) == list(range(ROWS + MOVED))
-    for reader in ("bulk", "bulk, then plain"):
+    for reader in ("bulk", "bulk, then relay"):
         assert read(of, reader)[0].equals(rows)
 
 

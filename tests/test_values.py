@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from doltflow.errors import BadValueError, ColumnNotFoundError, DoltError, TableNotFoundError, UsageError
-from doltflow.sources.dolt import Database, Session, fetch
+from doltflow.sources.dolt import Database, Session, fetch, stream
 from doltflow.sources.dolt.write import Write, prepare, rows
 
 NEVER, ALWAYS = 10**9, 0
@@ -45,13 +45,30 @@ def write(session: Session, frame: Any, table: str, path: str, types: dict[str, 
 def read(session: Session, table: str, at: str, path: str) -> pa.Table:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetch, "BULK_ROWS", READ_PATHS[path])
-        return session.read(table, at)
+        patch.setattr(stream, "BULK_ROWS", READ_PATHS[path])
+        got = session.read(table, at)
+        batches = session.read_batches(table, at)
+        assert pa.Table.from_batches(batches.batches, batches.schema).equals(got)
+        assert batches.rows == got.num_rows
+        return got
 
 
 def query(session: Session, text: str, at: str, path: str) -> pa.Table:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetch, "BULK_ROWS", READ_PATHS[path])
-        return session.query(text, at)
+        got = session.query(text, at)
+        batches = session.query_batches(text, at)
+        assert pa.Table.from_batches(batches.batches, batches.schema).equals(with_spans(got))
+        return got
+
+
+def with_spans(table: pa.Table) -> pa.Table:
+    """A table whose times of day are spans."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_time(field.type):
+            spans = table.column(place).cast(pa.int64()).cast(pa.duration("us"))
+            table = table.set_column(place, field.name, spans)
+    return table
 
 
 # The property

@@ -54,14 +54,14 @@ class Source:
     config: DatabaseConfig
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Result:
-    """What a read gives to the user, and its accesses."""
+    """What a read gives to the user, and its accesses, once they are noted."""
 
     frame: Any
     rows: int | None
     names: Sequence[str]
-    accesses: tuple[Access, ...] = ()
+    accesses: list[Access]
 
 
 class Reader:
@@ -137,16 +137,16 @@ class Reader:
         """What was asked for; in batches on a session of its own."""
         if not request.batches:
             table = whole()
-            return _Result(to_frame(table, request.frame), table.num_rows, table.column_names)
-        result = _Result(None, None, [])
-        reader, result.rows = self._reads.begin(
-            session.database, in_batches, lambda rows: self._journal.count(result.accesses, rows)
+            return _Result(to_frame(table, request.frame), table.num_rows, table.column_names, [])
+        # The reading knows of them alone: it ends as soon as nobody has the reader any more.
+        accesses = list[Access]()
+        reader, rows = self._reads.begin(
+            session.database, in_batches, lambda count: self._journal.count(accesses, count)
         )
-        result.frame, result.names = reader, reader.schema.names
-        return result
+        return _Result(reader, rows, reader.schema.names, accesses)
 
     def _add(self, result: "_Result", *accesses: Access) -> None:
-        result.accesses = accesses
+        result.accesses.extend(accesses)
         for access in accesses:
             self._journal.add(access, result.frame)
 

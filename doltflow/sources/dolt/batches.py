@@ -1,6 +1,7 @@
 """Tables and results of any length as Arrow batches with the types that `fetch` gives them, few held at a time."""
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from doltflow.sources.dolt import fetch
 from doltflow.sources.dolt.bulk import BulkError, bounded_batches
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection, Field
-from doltflow.sources.dolt.stream import BULK_MOST, PLAIN_ROWS, Item, stream
+from doltflow.sources.dolt.stream import PLAIN_ROWS, Item, stream
 from doltflow.sources.dolt.types import bulk_safe, field_type, is_time
 
 ROWS = 50_000
@@ -57,8 +58,23 @@ def table_batches(connection: Connection, table: str, columns: Sequence[Column],
             schema = schema.set(place, pa.field(columns[place].name, kind))
     count = int(connection.value(f"select count(*) from {quote(table)}"))
     items = [Item(quote(column.name), column.name, column) for column in columns]
-    pieces = stream(connection, items, source, is_long=count > BULK_MOST, rows=ROWS)
-    return Batches(schema, None if rest else count, _fitted(pieces, schema))
+    found_batches = _fitted(stream(connection, items, source, at_most=count, rows=ROWS), schema)
+    return (
+        Batches(schema, None, found_batches) if rest else Batches(schema, count, _counted(found_batches, count, table))
+    )
+
+
+def _counted(
+    found: Generator[pa.RecordBatch, None, None], count: int, table: str
+) -> Generator[pa.RecordBatch, None, None]:
+    """The batches of a table, of which none is missing at the end."""
+    rows = 0
+    with closing(found):
+        for batch in found:
+            rows += batch.num_rows
+            yield batch
+    if rows != count:
+        raise DoltError(f"Of the {count:,} rows of `{table}` Dolt gave {rows:,}.", "Read it without `batches`.")
 
 
 def _usual(column: Column) -> tuple[str, str]:
@@ -85,7 +101,7 @@ def query_batches(connection: Connection, query: str) -> Batches:
 
 def _query(connection: Connection, query: str, fields: Sequence[Field]) -> Iterator[pa.Table]:
     with connection.stream(query) as found:
-        taken = found.take(fetch.BULK_ROWS)
+        taken = found.take(min(fetch.BULK_ROWS, PLAIN_ROWS))
         if len(taken) < fetch.BULK_ROWS or not all(bulk_safe(field) for field in fields):
             while taken:
                 yield fetch.text_batch(taken, fields)

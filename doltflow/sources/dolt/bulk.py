@@ -71,9 +71,9 @@ def bounded_batches(connection: Connection, url: str, query: str, rows: int) -> 
         is_whole = False
         try:
             while True:
-                os.write(gate, b"+")
+                _say(gate, b"+")
                 batch = next(reading, None)
-                os.write(gate, b"-")
+                _say(gate, b"-")
                 if batch is None:
                     is_whole = True
                     return
@@ -83,7 +83,7 @@ def bounded_batches(connection: Connection, url: str, query: str, rows: int) -> 
             if not is_whole:
                 # The server ends it in order: of a connection that is cut the reader would try to make another.
                 _kill(connection, mark)
-                os.write(gate, b"+")
+                _say(gate, b"+")
                 reading.close()
 
 
@@ -117,6 +117,11 @@ def _relay(url: str) -> Iterator[tuple[str, int]]:
         if not port:
             raise DoltError("The relay to Dolt's server does not start.")
         yield urlunsplit(parts._replace(netloc=f"{account}@127.0.0.1:{port}")), gate.fileno()
+
+
+def _say(gate: int, what: bytes) -> None:
+    with suppress(OSError):  # The relay is gone, which the reader will tell.
+        os.write(gate, what)
 
 
 def _kill(connection: Connection, mark: str) -> None:

@@ -45,14 +45,18 @@ class Item:
     column: Column
     is_outer: bool = False
 
-    def sql(self, *, bulk: bool) -> str:
-        """The item of a SELECT's list: what the reader cannot read as it is goes as text."""
+    def sql(self, *, bulk: bool, bare: bool = False) -> str:
+        """The item of a SELECT's list: what the reader cannot read as it is goes as text.
+
+        Of a bare column Dolt gives what it refuses in an expression, infinity; but a query around one is a trap: of a
+        table without a key, with a limit, it has no rows.
+        """
         is_inexact = not bulk_column(self.column) or (self.is_outer and self.column.base == "decimal")
         is_text = self.column.base == "bit" or (bulk and is_inexact)
         text = f"cast({self.expression} as char)" if is_text else self.expression
         # Dolt says of all columns of `dolt_diff` that they hold no NULL, and the bulk reader takes it at its word.
         text = f"if(true, {text}, NULL)" if bulk and self.is_outer else text
-        return f"{text} as {quote(self.name)}"
+        return text if bare and text == quote(self.name) else f"{text} as {quote(self.name)}"
 
 
 def stream(
@@ -61,7 +65,7 @@ def stream(
     rest: str,
     *,
     once: bool = False,
-    is_long: bool = False,
+    at_most: int | None = None,
     rows: int = BATCH_ROWS,
 ) -> Iterator[pa.Table]:
     """The result of a query at the connection's revision, piece by piece.
@@ -73,7 +77,7 @@ def stream(
         items: What to select.
         rest: The query from FROM on.
         once: Whether the query is dear, and is to be asked but once.
-        is_long: Whether it is known to have more than `BULK_MOST` rows.
+        at_most: The number of rows that it has, or more than that; where it is known.
         rows: About how many rows a piece has.
 
     Returns:
@@ -82,11 +86,19 @@ def stream(
     Raises:
         BadValueError: A date is none, such as 0000-00-00.
     """
-    plain, bulk = (f"select {', '.join(item.sql(bulk=is_bulk) for item in items)} {rest}" for is_bulk in (False, True))
+
+    def query(*, bulk: bool, done: int | None = None, limit: int = 2**62) -> str:
+        listed = ", ".join(item.sql(bulk=bulk, bare=at_most is not None and done is None) for item in items)
+        whole = f"select {listed} {rest}"
+        # Around the query: with an order in it, Dolt would reserve memory for as many rows as the limit says.
+        return (
+            whole if done is None else f"select * from ({whole}) as t limit {limit}{f' offset {done}' if done else ''}"
+        )
+
     # Dolt cannot turn a TIME into text.
     is_bulk = not once and not any(item.column.base in ("time", *GEOMETRIES) for item in items)
     url = connection.url()
-    with connection.stream(plain) as found:
+    with connection.stream(query(bulk=False)) as found:
         fields = found.fields()
         first = found.take(min(BULK_ROWS, rows))
         if len(first) < BULK_ROWS or not is_bulk:
@@ -94,26 +106,21 @@ def stream(
             return
         found.abandon()
         revision = connection.revision.partition("/")[2]
-    done, is_whole = 0, False
-    if not is_long:
-        limited = batches(url, [f"select * from ({bulk}) as t limit {BULK_MOST}"], rows)
-        done, is_whole = yield from _bulk(limited, items)
-        if is_whole and done < BULK_MOST:
+    done, is_whole = 0, True
+    if at_most is None or at_most <= BULK_MOST:
+        first_ones = query(bulk=True) if at_most is not None else query(bulk=True, done=0, limit=BULK_MOST)
+        done, is_whole = yield from _bulk(batches(url, [first_ones], rows), items)
+        if is_whole and (at_most is not None or done < BULK_MOST):
             return
-    if is_long or is_whole:
-        more, is_whole = yield from _bulk(bounded_batches(connection, url, _behind(bulk, done), rows), items)
+    if is_whole:
+        others = bounded_batches(connection, url, query(bulk=True, done=done or None), rows)
+        more, is_whole = yield from _bulk(others, items)
         if is_whole:
             return
         done += more
     connection.use(revision or None)
-    with connection.stream(_behind(plain, done)) as found:
+    with connection.stream(query(bulk=False, done=done or None)) as found:
         yield from _plain(found, found.fields(), [], items, rows)
-
-
-def _behind(query: str, done: int) -> str:
-    """A query without its first rows."""
-    # Around the query: with an order in it, Dolt would reserve memory for as many rows as the limit says.
-    return f"select * from ({query}) as t limit {2**62} offset {done}" if done else query
 
 
 def _plain(
