@@ -427,7 +427,7 @@ def put_into_readme(figures: list[Figure], block: str) -> None:
 def main() -> None:
     """Measures, or makes README's table of what was measured."""
     if "--figures" in sys.argv:
-        for result, block in ((RESULT, "figures"), (FULL_RESULT, "full figures")):
+        for result, block in ((RESULT, "figures"), (FULL_RESULT, "full")):
             if result.exists():
                 put_into_readme([Figure(**item) for item in json.loads(result.read_text())], block)
         return
