@@ -204,6 +204,13 @@ def test_a_connection_is_encrypted_as_the_address_says(certificates: Path) -> No
 
         assert [count(""), count("?ssl-mode=REQUIRED"), count(f"?ssl-mode=VERIFY_CA&ssl-ca={cert}")] == [9000] * 3
         assert count(f"?ssl-mode=VERIFY_IDENTITY&ssl-ca={cert}", "localhost") == 9000
+        for more, host in (
+            ("?ssl-mode=REQUIRED", "127.0.0.1"),
+            (f"?ssl-mode=VERIFY_IDENTITY&ssl-ca={cert}", "localhost"),
+        ):
+            with DoltDT(config=DoltConfig(server.address("numbers", more=more).replace("127.0.0.1", host))) as dolt:
+                reader = dolt.read("big", as_="arrow", batches=True)
+                assert sum(batch.num_rows for batch in reader) == 9000
         refused = {
             "another authority": lambda: count("?ssl-mode=VERIFY_CA"),
             "another host": lambda: count(f"?ssl-mode=VERIFY_IDENTITY&ssl-ca={cert}"),
