@@ -1,7 +1,7 @@
 """`audit`: where the two records of the runs and the databases themselves disagree."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -16,11 +16,11 @@ from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
 from doltflow.sources.metaflow.store import Store
-from doltflow.sources.metaflow.stored import StoredTask
+from doltflow.sources.metaflow.stored import StoredRun
 from doltflow.workspace import Workspace, load_settings, open_workspace, table_or_run
 from doltflow.workspace.disagreements import Disagreement, compare
 from doltflow.workspace.heads import Heads
-from doltflow.workspace.records import Artifacts, artifacts_of
+from doltflow.workspace.records import Artifacts, artifacts_of, damages_of
 
 _CHUNK = 200
 
@@ -139,8 +139,9 @@ class _Checked:
             first |= {run: began.timestamp() for run, began in (started or {}).items()}
             runs = sorted(first, key=lambda run: (first[run], run), reverse=True)
         found = {run: _Records(run) for run in runs}
-        for run, tasks in self._tasks([run for run in runs if started and run in started]):
-            found[run].artifacts = artifacts_of(run, tasks)
+        for run, stored in self._stored([run for run in runs if started and run in started]):
+            artifacts = artifacts_of(run, stored.tasks)
+            found[run].artifacts = replace(artifacts, broken=[*artifacts.broken, *damages_of(run, stored)])
             for access in found[run].artifacts.record.accesses:
                 workspace.learn(access, found[run].artifacts.record.config(access.config_id))
         if isinstance(asked, Pathspec):
@@ -150,15 +151,16 @@ class _Checked:
                 found.setdefault(run, _Records(run)).commits = sorted(listed, key=lambda commit: commit.date)
         return list(found.values())
 
-    def _tasks(self, runs: list[Pathspec]) -> Iterator[tuple[Pathspec, list[StoredTask]]]:
+    def _stored(self, runs: list[Pathspec]) -> Iterator[tuple[Pathspec, StoredRun]]:
         workspace, waiting = self._workspace, iter(runs)
         while (chunk := list(islice(waiting, _CHUNK))) and workspace.store is not None:
             try:
-                found = workspace.store.tasks_of(chunk)
+                yield from workspace.store.read_many(chunk).items()
             except StoreNotFoundError:  # Because of one of them.
-                stored = {run: workspace.ask_store(partial(Store.read, pathspec=run)) for run in chunk}
-                found = {run: list(one.tasks) for run, one in stored.items() if one is not None}
-            yield from found.items()
+                for run in chunk:
+                    stored = workspace.ask_store(partial(Store.read, pathspec=run))
+                    if stored is not None:
+                        yield run, stored
 
     def _chosen(self, records: list[_Records]) -> list[_Records]:
         """Those that have something to say of what was asked for."""

@@ -168,6 +168,12 @@ class RecordError(DoltflowError):
     code = "bad-record"
 
 
+class NotPlainError(RecordError):
+    """An artifact is more than plain data, and reading it would run the code that it names."""
+
+    code = "not-plain"
+
+
 class AccessNotFoundError(DoltflowError):
     """A run has no access under that key or table."""
 
@@ -244,6 +250,12 @@ class StoreNotFoundError(DoltflowError):
     """Metaflow's store is not there or cannot be read."""
 
     code = "store-not-found"
+
+
+class ProfileNotFoundError(DoltflowError):
+    """Metaflow has no profile of that name, or this process cannot change to it."""
+
+    code = "profile-not-found"
 
 
 class NotInFlowError(DoltflowError):

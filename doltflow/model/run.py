@@ -11,6 +11,24 @@ Status = Literal["successful", "failed", "running", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
+class NotRead:
+    """What stands for a parameter's value that was not read.
+
+    Attributes:
+        why: One sentence that names the run and the artifact.
+        key: What is the same for the same value.
+        is_damaged: Whether it is damaged or gone; else it is no plain data.
+    """
+
+    why: str = field(compare=False)
+    key: str
+    is_damaged: bool = False
+
+    def __repr__(self) -> str:
+        return "not read: it is damaged or gone" if self.is_damaged else "not read: it is no plain value"
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run of a flow.
 
@@ -19,7 +37,8 @@ class Run:
         status: `unknown` where only commits tell of it.
         started, finished: Aware, in UTC; where known.
         user: Who ran it.
-        parameters: By variable name, as Metaflow evaluated them; empty where only commits tell of it.
+        parameters: By variable name, as Metaflow evaluated them, `NotRead` for what is no plain value; empty where only
+            commits tell of it.
         accesses: Every read and write of its tasks, oldest first.
         tasks: What is known of the code and environment of its tasks.
         tags: Metaflow's user tags.

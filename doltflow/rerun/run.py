@@ -165,7 +165,7 @@ def rerun(
         if (key := _kept(workspace, code_of or origin, pins, code)) is not None:
             arguments = (*arguments, "--with", decorator(key))
         _tell_code(origin, code, tell)
-        variables = {VARIABLE: str(file), **_user(user)}
+        variables = {VARIABLE: str(file), **_user(user), **_place(workspace, origin)}
         asked = Launch(code.script, arguments, python, folder, store, variables)
         if log_line is not None:
             done = launch(asked, log, lambda name, what: None, log_line, started)
@@ -192,6 +192,11 @@ def _kept(workspace: Workspace, run: Pathspec, pins: Pins, code: CodeFound) -> s
     if code.changed == () and not may_leave(workspace.store.read(run).graph):
         return None
     return workspace.store.keep(run, pins.encode().encode("utf-8"))
+
+
+def _place(workspace: Workspace, origin: Pathspec) -> dict[str, str]:
+    """What sends the flow to the datastore of the recorded run, whichever is the default by now."""
+    return workspace.store.variables(origin) if workspace.store is not None else {}
 
 
 def _user(recorded: str | None) -> dict[str, str]:

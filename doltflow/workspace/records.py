@@ -9,7 +9,7 @@ from doltflow.model.access import Access, Mode
 from doltflow.model.artifact import Record, decode_artifact, merge_records
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
-from doltflow.model.run import Run
+from doltflow.model.run import NotRead, Run
 from doltflow.sources.metaflow.running import ARTIFACT
 from doltflow.sources.metaflow.store import Store
 from doltflow.sources.metaflow.stored import StoredRun, StoredTask
@@ -92,6 +92,11 @@ def _from_store(workspace: Workspace, run: Pathspec, edges: bool) -> _Told:
         return _Told()
     told = _Told(answer[1])
     told.record, told.accesses = read_artifacts(workspace, run, answer[0])
+    for trouble in answer[0].troubles:
+        workspace.warn(trouble.message)
+    for value in answer[1].parameters.values():
+        if isinstance(value, NotRead):
+            workspace.warn(value.why)
     told.attempts = {task.pathspec: task.attempt for task in told.record.tasks}
     return told
 
@@ -117,6 +122,13 @@ class Artifacts:
     record: Record
     accesses: list[Access]
     broken: list[tuple[Pathspec, RecordError]]
+
+
+def damages_of(run: Pathspec, stored: StoredRun) -> list[tuple[Pathspec, RecordError]]:
+    """What else of a run's artifacts is damaged: its parameters, and what Metaflow keeps of its structure."""
+    task = stored.constants.pathspec if stored.constants is not None else run
+    damaged = [value for value in stored.parameters().values() if isinstance(value, NotRead) and value.is_damaged]
+    return [(task, RecordError(value.why)) for value in damaged] + [(task, error) for error in stored.troubles]
 
 
 def artifacts_of(run: Pathspec, tasks: Iterable[StoredTask]) -> Artifacts:

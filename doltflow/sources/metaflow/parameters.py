@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from doltflow.errors import FlowFileError, NotReplayableError
+from doltflow.model.run import NotRead
 
 _MARK = "doltflow-parameters:"
 # Runs in the flow's own interpreter: a flow's file may import what this one does not have.
@@ -107,6 +108,12 @@ def run_arguments(
                     f"Give it one: `--set {parameter.name}=VALUE`.",
                 )
             continue
+        if parameter.variable not in given and isinstance(values[parameter.variable], NotRead):
+            raise NotReplayableError(
+                f"The recorded value of the parameter `{parameter.name}` cannot be given again. "
+                f"{values[parameter.variable].why}",
+                f"Give it one: `--set {parameter.name}=VALUE`.",
+            )
         if parameter.kind == "config":
             value = _config(parameter, values, given)
             configs[parameter.name] = [value, parameter.is_plain]

@@ -9,7 +9,9 @@ from typing import Any
 from doltflow.errors import AmbiguousRunError, RunNotFoundError, StoreNotFoundError, nearest
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run, Status, rerun_of
-from doltflow.sources.metaflow.many import tasks_of
+from doltflow.sources.metaflow.contents import Contents
+from doltflow.sources.metaflow.many import far_runs, fetch_common, local_runs, noted_tasks
+from doltflow.sources.metaflow.places import Place, loading, noted_place
 from doltflow.sources.metaflow.processes import has_process
 from doltflow.sources.metaflow.running import ARTIFACT
 from doltflow.sources.metaflow.stored import StoredRun, StoredTask
@@ -59,8 +61,11 @@ class Store:
         except Exception as error:  # Metaflow reads its configuration while it is imported, and raises what it likes.
             raise StoreNotFoundError(f"Metaflow cannot be started: {error}.", "Check METAFLOW_PROFILE.") from error
         self._root: Path | None = None
+        self._answers: dict[Place, StoreNotFoundError | None] = {}
+        self._far: dict[Pathspec, StoredRun] = {}
+        self.name = str(get_metadata())
         try:
-            if str(get_metadata()).startswith("local@"):
+            if self.name.startswith("local@"):
                 self._root = _local_root(folder)
                 next(self._root.iterdir(), None)
         except OSError as error:
@@ -78,7 +83,8 @@ class Store:
         if self._root is not None:
             LocalStorage.datastore_root = str(self._root)
         try:
-            yield
+            with loading():
+                yield
         except MetaflowNotFound as error:
             raise RunNotFoundError(f"Metaflow's store has no {what}.") from error
         except (MetaflowException, OSError, ValueError) as error:
@@ -174,30 +180,66 @@ class Store:
 
     def read(self, pathspec: Pathspec) -> StoredRun:
         """The tasks of a run."""
-        from metaflow.datastore import FlowDataStore
+        return self.read_many([pathspec])[pathspec.zoomed("run")]
 
-        with self._reading(f"run `{pathspec.run}`"):
-            for storage, root in self._places(pathspec):
-                flow = FlowDataStore(pathspec.flow, storage_impl=storage, ds_root=root)
-                tasks = flow.get_task_datastores(pathspec.run_id, allow_not_done=True)
-                if tasks:
-                    return StoredRun.of(StoredTask(pathspec.flow, task) for task in tasks)
-        return StoredRun.of(())
+    def read_many(self, runs: Sequence[Pathspec]) -> dict[Pathspec, StoredRun]:
+        """The tasks of many runs, read all together. One of which there is nothing has no tasks.
 
-    def _places(self, pathspec: Pathspec) -> Iterator[tuple[Any, str]]:
-        """Where the data of a run may be: kinds of storage, each with its root."""
-        from metaflow import Run as Client
-        from metaflow.plugins import DATASTORES
+        Raises:
+            RunNotFoundError: One is not there.
+            StoreNotFoundError: The datastore of one does not answer.
+        """
+        wanted = list(dict.fromkeys(run.zoomed("run") for run in runs))
+        found = {run: self._far[run] for run in wanted if run in self._far}
+        for flow in dict.fromkeys(run.flow for run in wanted):
+            of_flow = [run for run in wanted if run.flow == flow and run not in found]
+            with self._reading(f"run `{of_flow[0]}`" if len(of_flow) == 1 else f"flow `{flow}`"):
+                if self._root is not None:
+                    # Where the store is now; the client would look where it was when the flow ran.
+                    found |= local_runs(flow, [run.run_id for run in of_flow], str(self._root))
+                found |= self._read_elsewhere(flow, [run for run in of_flow if run not in found])
+        return {run: found.get(run) or StoredRun(()) for run in wanted}
+
+    def _read_elsewhere(self, flow: str, runs: Sequence[Pathspec]) -> dict[Pathspec, StoredRun]:
+        """The runs that are not in the local store's folder, from where each says that its data is."""
+        places: dict[Place, list[Pathspec]] = {}
+        for run in runs:
+            if (place := noted_place(run)) is not None:
+                places.setdefault(place, []).append(run)
+        found: dict[Pathspec, StoredRun] = {}
+        for place, there in places.items():
+            if place.kind == "local":
+                found |= local_runs(flow, [run.run_id for run in there], place.root)
+                continue
+            self._check(place)
+            far = far_runs(flow, {task: tries for run in there for task, tries in noted_tasks(run)}, place)
+            fetch_common(far.values())
+            found |= far
+            # What has come to its end does not change any more, and is asked for again and again.
+            self._far |= {run: stored for run, stored in far.items() if len(there) == 1 and stored.succeeded()}
+        return found
+
+    def _check(self, place: Place) -> None:
+        """Makes sure, once, that a datastore answers."""
+        if place not in self._answers:
+            self._answers[place] = None
+            try:
+                place.check()
+            except StoreNotFoundError as error:
+                self._answers[place] = error
+        refused = self._answers[place]
+        if refused is not None:
+            raise refused
+
+    def _places(self, pathspec: Pathspec) -> Iterator[Place]:
+        """Where the data of a run may be."""
         from metaflow.plugins.datastores.local_storage import LocalStorage
 
         if self._root is not None:
-            # Where the store is now; the client would look where it was when the flow ran.
-            yield LocalStorage, str(self._root)
-        tasks = (step.task for step in Client(pathspec.run))
-        noted: dict[str, str] = next((task.metadata_dict for task in tasks if task is not None), {})
-        for storage in DATASTORES:
-            if noted.get("ds-type") == storage.TYPE and noted.get("ds-root"):
-                yield storage, noted["ds-root"]
+            yield Place(LocalStorage, str(self._root))
+        if (place := noted_place(pathspec)) is not None:
+            self._check(place)
+            yield place
 
     def run(self, pathspec: Pathspec, stored: StoredRun, *, edges: bool = True) -> Run:
         """What Metaflow knows of a run, without its accesses.
@@ -269,11 +311,12 @@ class Store:
 
         found: dict[str, bytes] = {}
         with self._reading(f"run `{pathspec.run}`"):
-            for storage, root in self._places(pathspec):
-                data = FlowDataStore(pathspec.flow, storage_impl=storage, ds_root=root).ca_store
+            for place in self._places(pathspec):
+                contents = Contents(FlowDataStore(pathspec.flow, storage_impl=place.storage, ds_root=place.root))
+                contents.fetch(set(keys) - set(found))
                 for key in set(keys) - set(found):
                     with suppress(Exception):  # Whatever a storage raises for what is not there.
-                        found |= {str(name): bytes(blob) for name, blob in data.load_blobs([key])}
+                        found[key] = contents.get(key)
         return found
 
     def keep(self, pathspec: Pathspec, content: bytes) -> str:
@@ -281,11 +324,19 @@ class Store:
         from metaflow.datastore import FlowDataStore
 
         with self._reading(f"run `{pathspec.run}`"):
-            places = list(self._places(pathspec))
-            # The run may be known here and have its data elsewhere; a local store may have been moved.
-            storage, root = places[0] if places[-1][0].TYPE == places[0][0].TYPE else places[-1]
-            store = FlowDataStore(pathspec.flow, storage_impl=storage, ds_root=root).ca_store
+            place = self._own_place(pathspec)
+            store = FlowDataStore(pathspec.flow, storage_impl=place.storage, ds_root=place.root).ca_store
             return str(store.save_blobs(iter([content]))[0].key)
+
+    def _own_place(self, pathspec: Pathspec) -> Place:
+        """Where a run has its data: it may be known here and have that elsewhere; a local store may have been moved."""
+        places = list(self._places(pathspec))
+        return places[0] if places[-1].kind == places[0].kind else places[-1]
+
+    def variables(self, pathspec: Pathspec) -> dict[str, str]:
+        """What makes a flow use the datastore of a run, in the environment: a run goes on from none in another one."""
+        with self._reading(f"run `{pathspec.run}`"):
+            return self._own_place(pathspec).variables
 
     def notes(self, pathspec: Pathspec, name: str) -> list[str]:
         """What Metaflow noted of a run's tasks under a name: of one task of each step, the last step first."""
@@ -305,17 +356,6 @@ class Store:
         with self._reading(f"run `{pathspec.run}`"):
             steps = list(Client(pathspec.run))
             return {step.id for step in steps if any("origin-task-id" not in task.metadata_dict for task in step)}
-
-    def tasks_of(self, runs: Sequence[Pathspec]) -> dict[Pathspec, list[StoredTask]]:
-        """The tasks of many runs, read all together; see `read`."""
-        found: dict[Pathspec, list[StoredTask]] = {}
-        if self._root is None:  # Each run may be somewhere else.
-            return {run: list(self.read(run).tasks) for run in runs}
-        for flow in dict.fromkeys(run.flow for run in runs):
-            with self._reading(f"flow `{flow}`"):
-                tasks = tasks_of(flow, [run.run_id for run in runs if run.flow == flow], str(self._root))
-            found |= {Pathspec(flow, run_id): listed for run_id, listed in tasks.items()}
-        return found
 
     def artifacts(self, pathspec: Pathspec) -> list[tuple[str, object]]:
         """The artifact `dolt` of every task of a run (or step, or task) that has one, with the task's pathspec.

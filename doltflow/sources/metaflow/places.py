@@ -1,0 +1,86 @@
+"""Where the data of a run is: the kind of Metaflow's datastore and its root, and whether it answers."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from doltflow.errors import StoreNotFoundError
+from doltflow.model.pathspec import Pathspec
+
+_SECONDS = 10
+_LOCALROOT = "ARTIFACT_LOCALROOT"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A datastore.
+
+    Attributes:
+        storage: Metaflow's class for its kind.
+        root: Its root.
+    """
+
+    storage: Any
+    root: str
+
+    @property
+    def kind(self) -> str:
+        """`local`, `s3` or what else Metaflow has."""
+        return str(self.storage.TYPE)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What makes a flow use it, in the environment; the folder of a local one is told elsewhere."""
+        root = {} if self.kind == "local" else {f"METAFLOW_DATASTORE_SYSROOT_{self.kind.upper()}": self.root}
+        return {"METAFLOW_DEFAULT_DATASTORE": self.kind, **root}
+
+    def check(self) -> None:
+        """Asks it for anything at all: Metaflow itself would try for minutes.
+
+        Raises:
+            StoreNotFoundError: It does not answer, or refuses.
+        """
+        if self.kind != "s3":
+            return
+        from metaflow.metaflow_config import DATATOOLS_CLIENT_PARAMS
+        from metaflow.plugins.aws.aws_client import get_aws_client
+
+        bucket, _, prefix = self.root.removeprefix("s3://").partition("/")
+        patience = {"connect_timeout": _SECONDS, "read_timeout": _SECONDS, "retries": {"total_max_attempts": 1}}
+        try:
+            client = get_aws_client("s3", client_params={**DATATOOLS_CLIENT_PARAMS, "config": patience})
+            client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        except Exception as error:  # Whatever Metaflow and its library raise.
+            raise StoreNotFoundError(
+                f"Metaflow's datastore {self.root} does not answer: {type(error).__name__}: {error}. Are the network, "
+                "the credentials and METAFLOW_S3_ENDPOINT_URL right, and is it the right profile (`--profile`)?"
+            ) from error
+
+
+def noted_place(run: Pathspec) -> Place | None:
+    """The datastore that a run noted as its own; None where it noted none that Metaflow has."""
+    from metaflow import Run as Client
+    from metaflow.plugins import DATASTORES
+
+    tasks = (step.task for step in Client(run.run))
+    noted: dict[str, str] = next((task.metadata_dict for task in tasks if task is not None), {})
+    known = (storage for storage in DATASTORES if noted.get("ds-type") == storage.TYPE and noted.get("ds-root"))
+    return next((Place(storage, noted["ds-root"]) for storage in known), None)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Has Metaflow put what it loads into the machine's folder for temporary files, not into the current one."""
+    names = ("s3_storage", "azure_storage", "gs_storage")
+    modules = [sys.modules.get(f"metaflow.plugins.datastores.{name}") for name in names]
+    before = [(module, getattr(module, _LOCALROOT)) for module in modules if hasattr(module, _LOCALROOT)]
+    for module, _ in before:
+        setattr(module, _LOCALROOT, tempfile.gettempdir())
+    try:
+        yield
+    finally:
+        for module, root in before:
+            setattr(module, _LOCALROOT, root)

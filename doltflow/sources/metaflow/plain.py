@@ -1,0 +1,160 @@
+"""Artifacts read as plain data: nothing that stands in one is imported, called or made, whoever wrote it.
+
+Metaflow keeps artifacts as pickles, and Python's own way to read a pickle runs whatever code it names. Here a pickle
+may hold dictionaries, lists, tuples, sets, texts, bytes, numbers, truth values and None. Metaflow's own three classes
+that stand in parameters and foreaches are read as what they hold.
+"""
+
+import io
+import pickle
+from collections.abc import Iterable
+from typing import Any, ClassVar, NoReturn
+
+_MOST = 1_000_000
+"""So many values, or as many as it has bytes: a few bytes can name a value that is a billion large."""
+_DEEPEST = 200
+
+
+class NotPlain(Exception):
+    """A pickle is more than plain data; the message says what it has."""
+
+
+class _StandIn:
+    """What a class is replaced by. That it has the method keeps a pickle from setting attributes, of the class too."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> NoReturn:
+        raise NotPlain("a state for what has none")
+
+
+class Frame(_StandIn, tuple[Any, ...]):
+    """A foreach that a task stands in: the step, the variable, the number of splits, the index and the value."""
+
+    __slots__ = ()
+
+    def __new__(cls, *parts: object) -> "Frame":
+        """The frame of these parts."""
+        return tuple.__new__(cls, parts)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The step that is done for each, and the index."""
+        step, index = (*self, None, None, None, None)[0:4:3]
+        return str(step), index if isinstance(index, int) else 0
+
+
+class Included(_StandIn):
+    """A file that a parameter included: where its content is.
+
+    Attributes:
+        descriptor: As Metaflow wrote it.
+    """
+
+    __slots__ = ("descriptor",)
+
+    def __new__(cls) -> "Included":
+        """One that is yet to be told where."""
+        made = object.__new__(cls)
+        made.descriptor = {}
+        return made
+
+    def __setstate__(self, state: object) -> None:  # type: ignore[override]
+        """Takes Metaflow's own state."""
+        descriptor = state.get("_descriptor") if isinstance(state, dict) else None
+        if not isinstance(descriptor, dict):
+            raise NotPlain("a file without its place")
+        self.descriptor: dict[Any, Any] = descriptor
+
+
+class _Config(_StandIn):
+    def __new__(cls, data: object) -> Any:
+        if not isinstance(data, dict):
+            raise NotPlain("a config that is no dictionary")
+        return dict(data)
+
+
+class _Bytes(_StandIn):
+    """How old pickles say bytes."""
+
+    def __new__(cls, text: object = "", encoding: object = "latin1") -> Any:
+        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+            raise NotPlain("bytes that are no text")
+        return text.encode("latin-1")
+
+
+class TypeName(_StandIn):
+    """The name of one of Python's types, which cannot be called. The first integration recorded one for no commit."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class _Reader(pickle.Unpickler):
+    """Python's reader of pickles without its way to foreign code."""
+
+    _KNOWN: ClassVar[dict[tuple[str, str], Any]] = {
+        ("__main__", "ForeachFrame"): Frame,
+        ("metaflow.tuple_util", "ForeachFrame"): Frame,
+        ("metaflow.task", "ForeachFrame"): Frame,
+        ("metaflow.includefile", "IncludedFile"): Included,
+        ("metaflow.user_configs.config_parameters", "ConfigValue"): _Config,
+        ("_codecs", "encode"): _Bytes,
+        ("builtins", "bytes"): _Bytes,
+        ("builtins", "set"): set,
+        ("builtins", "frozenset"): frozenset,
+    }
+    _TYPES: ClassVar[frozenset[str]] = frozenset(
+        ("str", "unicode", "int", "long", "float", "bool", "dict", "list", "tuple")
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands for a name of a module; never what has that name."""
+        module = "builtins" if module == "__builtin__" else module
+        found = self._KNOWN.get((module, name))
+        if found is not None:
+            return found
+        if module == "builtins" and name in self._TYPES:
+            return TypeName(name)
+        raise NotPlain(f"`{module}.{name}`")
+
+    def persistent_load(self, pid: object) -> NoReturn:
+        """Nothing is kept elsewhere."""
+        raise NotPlain("a reference to what is kept elsewhere")
+
+
+def plain(blob: bytes) -> Any:
+    """The plain data that a pickle holds.
+
+    Raises:
+        NotPlain: It holds something else.
+        Exception: It is no pickle, or is cut off; Python raises what it likes.
+    """
+    found = _Reader(io.BytesIO(blob)).load()
+    _check_size(found, max(_MOST, len(blob)))
+    return found
+
+
+def _check_size(value: object, most: int) -> None:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        most -= len(level)
+        if most < 0:
+            raise NotPlain("more values than it has room for")
+        level = [item for held in level for item in _held(held)]
+        if not level:
+            return
+    raise NotPlain(f"more than {_DEEPEST} levels of values in values")
+
+
+def _held(value: object) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return (*value, *value.values())
+    if isinstance(value, Included):
+        return (value.descriptor,)
+    return value if isinstance(value, list | tuple | set | frozenset) else ()
