@@ -7,6 +7,7 @@ from doltflow.errors import StoreNotFoundError, UsageError
 from doltflow.model.moment import parse_span
 from doltflow.model.run import Run
 from doltflow.workspace import all_runs, load_settings, open_workspace, read_run
+from doltflow.workspace.runs import MANY, read_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,11 @@ def runs(
                 "Go to the folder where the flows ran.",
             )
         found: list[Run] = []
-        for pathspec, began in all_runs(workspace, flow).items():
+        dated = all_runs(workspace, flow).items()
+        wanted = [run for run, began in dated if not ((first and began < first) or (last and began > last))]
+        for pathspec in read_ahead(workspace, wanted, min(MANY, limit or MANY)):
             if len(found) == limit:
                 break
-            if (first is not None and began < first) or (last is not None and began > last):
-                continue
             run = read_run(workspace, pathspec).run
             if run.accesses:
                 found.append(run)

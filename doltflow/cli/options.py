@@ -25,6 +25,27 @@ UntilOption = Annotated[
 ]
 
 
+def _set_profile(profile: str | None) -> str | None:
+    if profile is not None:
+        from doltflow.workspace.settings import use_profile
+
+        use_profile(profile)
+    return profile
+
+
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="The Metaflow profile whose store is meant.",
+        callback=_set_profile,
+        expose_value=False,
+    ),
+]
+"""For every command that looks at Metaflow's store."""
+
+
 def listed_names(columns: str) -> list[str]:
     """The names in a list with commas between them, each in double quotes where it has a comma itself."""
     try:

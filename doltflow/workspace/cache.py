@@ -15,10 +15,10 @@ WAIT = 2.0
 """Seconds for another process that writes; then it goes without."""
 
 
-def cache_file(kind: str, place: str) -> Path:
-    """Where what is known of a folder, or of a database on a server, is kept."""
+def cache_file(kind: str, of: Path | str) -> Path:
+    """Where what is known of a folder, or of something that has another name, is kept."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
+    name = hashlib.sha256(os.fsencode(of.resolve() if isinstance(of, Path) else of)).hexdigest()[:32]
     return cache / "doltflow" / kind / f"{name}.sqlite"
 
 

@@ -11,6 +11,7 @@ from doltflow.model.table import TableVersion
 from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.records import read_artifacts
 from doltflow.workspace.runindex import RunIndex
+from doltflow.workspace.runs import read_ahead
 from doltflow.workspace.workspace import Workspace
 
 _Place = tuple[str, str]
@@ -62,13 +63,14 @@ class Readers:
         for name in workspace.names:
             workspace.commits(name)  # They are needed anyway, and looked up one by one they would take longer.
         started = workspace.ask_store(lambda store: store.started()) or {}
-        folder = workspace.store.folder if workspace.store is not None else None
-        index = RunIndex.of_store(folder) if folder is not None else None
+        index = RunIndex.of_store(workspace.store) if workspace.store is not None else None
         known = dict(index.records()) if index is not None else {}
         fresh: list[tuple[str, Sequence[Access], Record]] = []
+        new = read_ahead(workspace, [run for run in started if run.run not in known])
         for run in started:
             record, accesses = known.get(run.run), None
             if record is None:
+                next(new)
                 stored = workspace.ask_store(partial(Store.read, pathspec=run))
                 if stored is None:
                     continue

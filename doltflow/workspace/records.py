@@ -1,10 +1,11 @@
 """The two records of a run, read and joined: the artifacts of its tasks and the messages of its commits."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
-from doltflow.errors import RecordError, RunNotFoundError
+from doltflow.errors import RecordError, RunNotFoundError, StoreNotFoundError
 from doltflow.model.access import Access, Mode
 from doltflow.model.artifact import Record, decode_artifact, merge_records
 from doltflow.model.commit import Commit
@@ -81,7 +82,14 @@ def _run_of_commits(pathspec: Pathspec, commits: list[Commit]) -> Run:
 
 def _from_store(workspace: Workspace, run: Pathspec, edges: bool) -> _Told:
     def ask(store: Store) -> tuple[StoredRun, Run]:
-        stored = store.read(run)
+        try:
+            stored = store.read(run)
+        except StoreNotFoundError as error:  # Of the data: what is known without it tells who ran it, and when.
+            with suppress(StoreNotFoundError):
+                known = StoredRun(()), store.run(run, StoredRun(()), edges=False)
+                workspace.go_on_without(error)
+                return known
+            raise
         return stored, store.run(run, stored, edges=edges)
 
     try:

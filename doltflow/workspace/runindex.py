@@ -5,12 +5,12 @@ Only successful runs are kept: what they say does not change any more.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from doltflow.errors import RecordError
 from doltflow.model.access import Access
 from doltflow.model.artifact import Record, decode_artifact, encode_artifact
+from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.cache import CacheFile, cache_file
 
 
@@ -21,9 +21,9 @@ class RunIndex(CacheFile):
     TABLES: ClassVar[dict[str, str]] = {"runs": "(run text primary key, record text not null) without rowid"}
 
     @classmethod
-    def of_store(cls, folder: Path) -> "RunIndex":
-        """The index of the store in a folder."""
-        return cls(cache_file("runs", str(folder.resolve())))
+    def of_store(cls, store: Store) -> "RunIndex":
+        """The index of a store: of the folder that it is in, or of the service that knows its runs."""
+        return cls(cache_file("runs", store.folder or store.name))
 
     def records(self) -> Iterator[tuple[str, Record]]:
         """The runs, `Flow/run_id`, each with its own accesses and their configurations."""

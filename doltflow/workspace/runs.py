@@ -1,13 +1,16 @@
 """Which runs there are, in the store and in the commits, and which one, or which table, a user means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 
 from doltflow.errors import (
     AmbiguousRunError,
     DatabaseNotFoundError,
     DoltflowError,
     RunNotFoundError,
+    StoreNotFoundError,
     TableNotFoundError,
     nearest,
 )
@@ -17,6 +20,9 @@ from doltflow.sources.metaflow.store import Store, too_few
 from doltflow.workspace.at import named_table
 from doltflow.workspace.index import Made
 from doltflow.workspace.workspace import Workspace
+
+MANY = 100
+"""So many runs are read from the store together."""
 
 
 def all_runs(workspace: Workspace, flow: str | None = None) -> dict[Pathspec, datetime]:
@@ -41,6 +47,22 @@ def all_runs(workspace: Workspace, flow: str | None = None) -> dict[Pathspec, da
     return {run: found[run] for run in sorted(wanted, key=lambda run: (found[run], run), reverse=True)}
 
 
+def read_ahead(workspace: Workspace, runs: Iterable[Pathspec], many: int = MANY) -> Iterator[Pathspec]:
+    """The runs, for who reads each as it comes: the store is asked for many of them at a time.
+
+    Args:
+        workspace: With the store.
+        runs: The runs.
+        many: So many at a time.
+    """
+    waiting = iter(runs)
+    while chunk := list(islice(waiting, many)):
+        if workspace.store is not None:
+            with suppress(StoreNotFoundError):  # Whoever reads one says what is wrong.
+                workspace.store.read_ahead(chunk)
+        yield from chunk
+
+
 def _flows_of_store(workspace: Workspace) -> set[str]:
     return set(workspace.ask_store(Store.flows) or ())
 
@@ -59,8 +81,9 @@ def find_run(workspace: Workspace, text: str) -> Pathspec:
             return found
     except RunNotFoundError as error:
         missing = error
+    in_store = _flows_of_store(workspace) if missing is not None else set()
     try:
-        return _find_in_commits(workspace, text)
+        return _find_in_commits(workspace, text, in_store)
     except RunNotFoundError as error:
         raise (missing or error) from None
 
@@ -85,13 +108,14 @@ def table_or_run(workspace: Workspace, target: str) -> TableVersion | Pathspec:
         raise (no_run if meant_run else no_table) from None
 
 
-def _find_in_commits(workspace: Workspace, text: str) -> Pathspec:
+def _find_in_commits(workspace: Workspace, text: str, in_store: set[str]) -> Pathspec:
     made = workspace.made_by_runs()
     pathspec = Pathspec.parse(text)
     if pathspec is None:
         found = [run for run in made if run.run_id == text]
     elif pathspec.back is not None:
-        found = _latest(workspace, made, pathspec.flow, pathspec.back)
+        # The store alone tells of the flows that it knows, where it tells at all.
+        found = _latest(workspace, made, pathspec.flow, pathspec.back) if pathspec.flow not in in_store else []
     else:
         found = [run for run in made if run.run == pathspec.run]
     if len(found) > 1:
@@ -117,9 +141,7 @@ def _tasks(commits: list[Made]) -> Iterator[Pathspec]:
 
 
 def _latest(workspace: Workspace, made: dict[Pathspec, list[Made]], flow: str, back: int) -> list[Pathspec]:
-    """The newest run of a flow that is no rerun, or one before it; the store alone tells of the flows that it knows."""
-    if flow in _flows_of_store(workspace):
-        return []
+    """The newest run of a flow that is no rerun, or one before it."""
     dated = sorted(((max(one.date for one in commits), run) for run, commits in made.items() if run.flow == flow))
     seen = 0
     for _, run in reversed(dated):

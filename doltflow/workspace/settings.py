@@ -1,13 +1,18 @@
 """Settings: `[tool.doltflow]` of pyproject.toml or `doltflow.toml`, found upwards; then `DOLTFLOW_*` variables."""
 
+import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from doltflow.errors import SettingsError, nearest
 from doltflow.sources.dolt import VARIABLE, is_address, places_set
+from doltflow.sources.metaflow.profile import VARIABLE as METAFLOWS
+
+_NAMES = ("databases", "profile")
+_PROFILE = "DOLTFLOW_PROFILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +23,12 @@ class Settings:
         databases: Databases to look at, beside those in the current folder and just below it: paths of folders,
             addresses of databases on servers, or of servers with all that they have.
         origin: What set them: a file or a variable.
+        profile: The profile of Metaflow's to use; None for Metaflow's own choice.
     """
 
     databases: tuple[str, ...] = ()
     origin: str = ""
+    profile: str | None = None
 
 
 def load_settings(folder: Path | None = None) -> Settings:
@@ -30,14 +37,19 @@ def load_settings(folder: Path | None = None) -> Settings:
     Raises:
         SettingsError: A file cannot be read, or says something that cannot be set.
     """
-    if parts := places_set():
-        return Settings(tuple(_place(Path.cwd(), part, VARIABLE) for part in parts), VARIABLE)
     start = (folder or Path.cwd()).absolute()
-    for parent in (start, *start.parents):
-        found = _read(parent)
-        if found is not None:
-            return Settings(_databases(*found), str(found[0]))
-    return Settings()
+    found = next((read for read in map(_read, (start, *start.parents)) if read is not None), None)
+    settings = Settings(_databases(*found), str(found[0]), _profile(*found)) if found is not None else Settings()
+    if parts := places_set():
+        databases = tuple(_place(Path.cwd(), part, VARIABLE) for part in parts)
+        settings = replace(settings, databases=databases, origin=VARIABLE)
+    # Metaflow's own variable is stronger than a file, as every variable is, and weaker than doltflow's.
+    return replace(settings, profile=os.environ.get(_PROFILE) or os.environ.get(METAFLOWS) or settings.profile)
+
+
+def use_profile(profile: str) -> None:
+    """Sets the profile for this process: what `--profile` does."""
+    os.environ[_PROFILE] = profile
 
 
 def _read(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
@@ -63,9 +75,9 @@ def _parse(file: Path) -> dict[str, Any]:
 
 
 def _databases(file: Path, table: Mapping[str, Any]) -> tuple[str, ...]:
-    unknown = [name for name in table if name != "databases"]
+    unknown = [name for name in table if name not in _NAMES]
     if unknown:
-        raise SettingsError(f"{file} sets `{unknown[0]}`, which is no setting.", nearest(unknown[0], ["databases"]))
+        raise SettingsError(f"{file} sets `{unknown[0]}`, which is no setting.", nearest(unknown[0], _NAMES))
     value = table.get("databases", [])
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise SettingsError(
@@ -73,6 +85,13 @@ def _databases(file: Path, table: Mapping[str, Any]) -> tuple[str, ...]:
             'Write `databases = ["../prices"]`, say.',
         )
     return tuple(_place(file.parent, item, str(file)) for item in value)
+
+
+def _profile(file: Path, table: Mapping[str, Any]) -> str | None:
+    value = table.get("profile")
+    if value is not None and not (isinstance(value, str) and value):
+        raise SettingsError(f"`profile` in {file} is {value!r}, not a name.", 'Write `profile = "production"`, say.')
+    return value
 
 
 def _place(base: Path, text: str, origin: str) -> str:

@@ -25,6 +25,7 @@ from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
 from doltflow.sources.dolt import Database, Location, Session, databases_at, databases_in
+from doltflow.sources.metaflow.profile import using
 from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.at import head_of, nowhere
 from doltflow.workspace.commits import Commits
@@ -209,8 +210,8 @@ class Workspace:
         """Makes the cache of what was found out of the histories and runs here anew. No data is touched."""
         for name in self.names:
             self.commits_of(name).repair()
-        if self.store is not None and self.store.folder is not None:
-            index = RunIndex.of_store(self.store.folder)
+        if self.store is not None:
+            index = RunIndex.of_store(self.store)
             index.clear()
             index.close()
 
@@ -361,7 +362,7 @@ class Workspace:
             try:
                 self._store = Store(self._folder)
             except StoreNotFoundError as error:
-                self._go_on_without(error)
+                self.go_on_without(error)
         return self._store
 
     def ask_store(self, question: Callable[[Store], T]) -> T | None:
@@ -369,10 +370,11 @@ class Workspace:
         try:
             return question(self.store) if self.store is not None else None
         except StoreNotFoundError as error:
-            self._go_on_without(error)
+            self.go_on_without(error)
             return None
 
-    def _go_on_without(self, error: StoreNotFoundError) -> None:
+    def go_on_without(self, error: StoreNotFoundError) -> None:
+        """Says that the store does not tell."""
         self.warn(f"{error.message} Going on from the commits alone.")
 
 
@@ -389,6 +391,7 @@ def open_workspace(settings: Settings, database: str | None = None, folder: Path
         DatabaseNotFoundError: What is asked for or set is not there, or not a database.
     """
     with ExitStack() as stack:
+        stack.enter_context(using(settings.profile))
         workspace = Workspace(stack, folder)
         is_path = database is not None and ("/" in database or database.startswith(("~", ".")))
         if database is not None and is_path:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from doltflow.cli.options import JsonOption
+from doltflow.cli.options import JsonOption, ProfileOption
 from doltflow.cli.streams import answer, aside, warn
 
 EPILOG = (
@@ -39,6 +39,7 @@ def audit(
         bool,
         typer.Option("--repair-index", help="First make doltflow's cache of the histories anew; no data is touched."),
     ] = False,
+    _profile: ProfileOption = None,
     output: JsonOption = "text",
 ) -> Iterator[str]:
     """Name where commits and runs tell different stories.

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from doltflow.cli.options import ProfileOption
 from doltflow.cli.streams import answer, aside, note, relay, say, warn
 from doltflow.errors import UsageError
 
@@ -122,6 +123,7 @@ def backtest(
         ),
     ] = None,
     is_sure: Annotated[bool, typer.Option("--yes", help="With --remove: do not ask.")] = False,
+    _profile: ProfileOption = None,
     output: Annotated[Output, typer.Option(help="How to answer; csv with --sweep.")] = "text",
 ) -> Iterator[str]:
     """Run today's flows on the data of an earlier commit.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from doltflow.cli.options import AtOption, listed_names
+from doltflow.cli.options import AtOption, ProfileOption, listed_names
 from doltflow.cli.streams import aside, note, save, spare_pandas, warn
 from doltflow.errors import UsageError
 
@@ -49,6 +49,7 @@ def cat(
     ] = None,
     columns: Annotated[str | None, typer.Option(metavar="A,B", help="Only these columns, in this order.")] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the first N rows.")] = None,
+    _profile: ProfileOption = None,
     output: Annotated[
         Literal["csv", "parquet", "jsonl"] | None,
         typer.Option(help="How to answer; by default as FILE's name ends, else csv.", show_default=False),

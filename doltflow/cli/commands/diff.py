@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from doltflow.cli.options import listed_names
+from doltflow.cli.options import ProfileOption, listed_names
 from doltflow.cli.streams import answer, aside, note, relay, spare_pandas, warn
 from doltflow.errors import UsageError
 
@@ -70,6 +70,7 @@ def diff(
         bool, typer.Option("--log", help="With --attribute: show what the flow prints, as it comes.")
     ] = False,
     is_told: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if something differs.")] = False,
+    _profile: ProfileOption = None,
     output: Annotated[Output, typer.Option(help="How to answer.")] = "text",
 ) -> Iterator[str | bytes]:
     """Show what changed between two runs' outputs, and why.

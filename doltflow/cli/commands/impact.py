@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from doltflow.cli.options import ProfileOption
 from doltflow.cli.streams import aside, warn
 
 EPILOG = (
@@ -32,6 +33,7 @@ def impact(
         int | None,
         typer.Option(metavar="N", min=0, help="Go at most this many arrows away from the commit's tables."),
     ] = None,
+    _profile: ProfileOption = None,
     output: Annotated[
         Literal["text", "json", "mermaid", "dot", "graphml", "csv"],
         typer.Option(help="How to answer; json has lists and the graph, the last four are the graph alone."),

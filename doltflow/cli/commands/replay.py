@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from doltflow.cli.options import JsonOption
+from doltflow.cli.options import JsonOption, ProfileOption
 from doltflow.cli.streams import answer, aside, note, relay, warn
 
 EPILOG = (
@@ -50,6 +50,7 @@ def replay(
     ] = True,
     is_logged: Annotated[bool, typer.Option("--log", help="Show what the flow prints, as it comes.")] = False,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    _profile: ProfileOption = None,
     output: JsonOption = "text",
 ) -> Iterator[str]:
     """Repeat a run on exactly its data, and compare.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from doltflow.cli.options import SinceOption, UntilOption
+from doltflow.cli.options import ProfileOption, SinceOption, UntilOption
 from doltflow.cli.streams import aside, note, warn
 
 EPILOG = (
@@ -22,6 +22,7 @@ def runs(
     since: SinceOption = None,
     until: UntilOption = None,
     limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the newest N.")] = None,
+    _profile: ProfileOption = None,
     output: Annotated[
         Literal["text", "json", "jsonl"], typer.Option(help="How to answer; jsonl is one run a line.")
     ] = "text",

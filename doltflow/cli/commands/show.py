@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from doltflow.cli.options import JsonOption
+from doltflow.cli.options import JsonOption, ProfileOption
 from doltflow.cli.streams import aside, warn
 
 EPILOG = "Example:\n\n\b\n  doltflow show HospitalPriceStateMedians/latest"
@@ -21,6 +21,7 @@ def show(
             show_default=False,
         ),
     ],
+    _profile: ProfileOption = None,
     output: JsonOption = "text",
 ) -> Iterator[str]:
     """Show one run, with all that it read and wrote.

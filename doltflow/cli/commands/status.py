@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from doltflow.cli.options import JsonOption
+from doltflow.cli.options import JsonOption, ProfileOption
 from doltflow.cli.streams import answer, aside, note, warn
 
 EPILOG = "Examples:\n\n\b\n  doltflow status\n  doltflow status variance_by_procedure --exit-code"
@@ -25,6 +25,7 @@ def status(
         bool,
         typer.Option("--exit-code", help="Exit with 1 if a table is stale."),
     ] = False,
+    _profile: ProfileOption = None,
     output: JsonOption = "text",
 ) -> Iterator[str]:
     """Show which tables are stale, and which runs to repeat.

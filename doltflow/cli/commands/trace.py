@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from doltflow.cli.options import ProfileOption
 from doltflow.cli.streams import aside, note, warn
 from doltflow.errors import UsageError
 
@@ -77,6 +78,7 @@ def trace(
         int | None,
         typer.Option(metavar="N", min=1, help="With --where: at most N rows; 20 without it."),
     ] = None,
+    _profile: ProfileOption = None,
     output: Annotated[
         Literal["text", "json", "mermaid", "dot", "graphml", "csv"],
         typer.Option(

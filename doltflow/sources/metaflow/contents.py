@@ -19,11 +19,13 @@ class Contents:
     Attributes:
         root: Of the datastore.
         is_local: Whether it is on this machine, where nothing is won by asking for much together.
+        included: The contents of files that parameters included, by address.
     """
 
     def __init__(self, store: Any) -> None:
         self.root = str(store.datastore_root)
         self.is_local = store.TYPE == "local"
+        self.included: dict[str, Any] = {}
         self._data = store.ca_store
         self._blobs: dict[str, bytes] = {}
         self._errors: dict[str, Exception] = {}

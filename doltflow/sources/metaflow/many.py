@@ -36,17 +36,21 @@ def local_runs(flow: str, run_ids: Iterable[str], root: str) -> dict[Pathspec, S
 Attempts = Mapping[Pathspec, Sequence[int]]
 """Tasks, each with the attempts at it that may be stored."""
 
+ANY: Sequence[int] = range(6)
+"""All that Metaflow ever makes, where the metadata does not tell."""
+
 
 def noted_tasks(run: Pathspec) -> Iterator[tuple[Pathspec, Sequence[int]]]:
     """The tasks of a run as the metadata knows them, each with the attempts at it."""
     from metaflow import Run as Client
-    from metaflow.metaflow_config import MAX_ATTEMPTS
 
     client = Client(run.run)
-    for step in (*client, client[PARAMETERS]):
+    for task in client[PARAMETERS]:  # Metaflow tries that once, and notes no attempt.
+        yield Pathspec(run.flow, run.run_id, PARAMETERS, str(task.id)), (0,)
+    for step in client:
         for task in step:
             tries = {int(one.value) for one in task.metadata if one.name == "attempt" and str(one.value).isdecimal()}
-            yield Pathspec(run.flow, run.run_id, str(step.id), str(task.id)), sorted(tries) or range(MAX_ATTEMPTS)
+            yield Pathspec(run.flow, run.run_id, str(step.id), str(task.id)), sorted(tries) or ANY
 
 
 def far_runs(flow: str, tasks: Attempts, place: Place) -> dict[Pathspec, StoredRun]:
@@ -61,38 +65,33 @@ def far_runs(flow: str, tasks: Attempts, place: Place) -> dict[Pathspec, StoredR
     from metaflow.datastore.task_datastore import TaskDataStore
 
     store = FlowDataStore(flow, storage_impl=place.storage, ds_root=place.root)
-    wanted: dict[str, tuple[Pathspec, int, str]] = {}
+    wanted: dict[str, tuple[Pathspec, int]] = {}
     for task, attempts in tasks.items():
         for attempt in attempts:
-            for suffix in (
-                TaskDataStore.METADATA_ATTEMPT_SUFFIX,
-                TaskDataStore.METADATA_DATA_SUFFIX,
-                TaskDataStore.METADATA_DONE_SUFFIX,
-            ):
-                name = TaskDataStore.metadata_name_for_attempt(suffix, attempt)
-                wanted[store._storage_impl.path_join(*str(task).split("/"), name)] = (task, attempt, suffix)
+            # It is written once the artifacts are there, just before the mark that says so, which is not asked for too.
+            name = TaskDataStore.metadata_name_for_attempt(TaskDataStore.METADATA_DATA_SUFFIX, attempt)
+            wanted[store._storage_impl.path_join(*str(task).split("/"), name)] = (task, attempt)
 
     def load(paths: Sequence[str]) -> list[tuple[str, bytes]]:
         with store._storage_impl.load_bytes(list(paths)) as loaded:
             return [(str(key), Path(path).read_bytes()) for key, path, _ in loaded if path is not None]
 
-    found: dict[Pathspec, dict[int, dict[str, bytes]]] = {}
+    found: dict[Pathspec, dict[int, bytes]] = {task: {} for task in tasks}
     for path, content in in_slices(list(wanted), load):
-        task, attempt, suffix = wanted[path]
-        found.setdefault(task, {}).setdefault(attempt, {})[suffix] = content
+        task, attempt = wanted[path]
+        found[task][attempt] = content
     contents = Contents(store)
 
-    def stored(task: Pathspec, attempts: Mapping[int, Mapping[str, bytes]]) -> StoredTask:
-        latest = max(attempts)
-        noted = attempts[latest]
-        done = TaskDataStore.METADATA_DONE_SUFFIX in noted
-        kept = loads(noted.get(TaskDataStore.METADATA_DATA_SUFFIX) or b"{}") if done else {}
+    def stored(task: Pathspec, kept: Mapping[int, bytes]) -> StoredTask:
+        noted = tasks[task]
+        latest = max(kept, default=0) if noted == ANY else max(noted)
+        data = loads(kept[latest]) if latest in kept else {}
         one = store.get_task_datastore(
-            task.run_id, task.step, task.task_id, attempt=latest, data_metadata=kept, allow_not_done=True
+            task.run_id, task.step, task.task_id, attempt=latest, data_metadata=data, allow_not_done=True
         )
-        return StoredTask(flow, one, contents, done=done)
+        return StoredTask(flow, one, contents, done=latest in kept)
 
-    return _by_run(stored(task, attempts) for task, attempts in found.items())
+    return _by_run(stored(task, kept) for task, kept in found.items() if kept or tasks[task] != ANY)
 
 
 def fetch_common(runs: Collection[StoredRun]) -> None:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from doltflow.errors import StoreNotFoundError
@@ -69,6 +70,54 @@ def noted_place(run: Pathspec) -> Place | None:
     noted: dict[str, str] = next((task.metadata_dict for task in tasks if task is not None), {})
     known = (storage for storage in DATASTORES if noted.get("ds-type") == storage.TYPE and noted.get("ds-root"))
     return next((Place(storage, noted["ds-root"]) for storage in known), None)
+
+
+class Places:
+    """Where the runs of a store may have their data, each asked once whether it answers.
+
+    Attributes:
+        root: Of the local store, where it is now; None where there is none.
+    """
+
+    def __init__(self, root: Path | None) -> None:
+        self.root = root
+        self._refusals: dict[Place, StoreNotFoundError | None] = {}
+
+    def check(self, place: Place) -> None:
+        """Makes sure that a datastore answers.
+
+        Raises:
+            StoreNotFoundError: It does not.
+        """
+        if place not in self._refusals:
+            self._refusals[place] = None
+            try:
+                place.check()
+            except StoreNotFoundError as error:
+                self._refusals[place] = error
+        refusal = self._refusals[place]
+        if refusal is not None:
+            raise refusal
+
+    def of(self, run: Pathspec) -> Iterator[Place]:
+        """Where the data of a run may be, the local store's folder first: the run notes where that was.
+
+        Raises:
+            StoreNotFoundError: Another one than that does not answer.
+        """
+        from metaflow.plugins.datastores.local_storage import LocalStorage
+
+        if self.root is not None:
+            yield Place(LocalStorage, str(self.root))
+        place = noted_place(run)
+        if place is not None:
+            self.check(place)
+            yield place
+
+    def own(self, run: Pathspec) -> Place:
+        """Where a run has its data: it may be known here and have that elsewhere; a local store may have been moved."""
+        places = list(self.of(run))
+        return places[0] if places[-1].kind == places[0].kind else places[-1]
 
 
 @contextmanager

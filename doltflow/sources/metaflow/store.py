@@ -11,7 +11,7 @@ from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import Run, Status, rerun_of
 from doltflow.sources.metaflow.contents import Contents
 from doltflow.sources.metaflow.many import far_runs, fetch_common, local_runs, noted_tasks
-from doltflow.sources.metaflow.places import Place, loading, noted_place
+from doltflow.sources.metaflow.places import Place, Places, loading, noted_place
 from doltflow.sources.metaflow.processes import has_process
 from doltflow.sources.metaflow.running import ARTIFACT
 from doltflow.sources.metaflow.stored import StoredRun, StoredTask
@@ -61,8 +61,8 @@ class Store:
         except Exception as error:  # Metaflow reads its configuration while it is imported, and raises what it likes.
             raise StoreNotFoundError(f"Metaflow cannot be started: {error}.", "Check METAFLOW_PROFILE.") from error
         self._root: Path | None = None
-        self._answers: dict[Place, StoreNotFoundError | None] = {}
         self._far: dict[Pathspec, StoredRun] = {}
+        self._ahead: dict[Pathspec, StoredRun] = {}
         self.name = str(get_metadata())
         try:
             if self.name.startswith("local@"):
@@ -70,6 +70,7 @@ class Store:
                 next(self._root.iterdir(), None)
         except OSError as error:
             raise StoreNotFoundError(f"Metaflow's store cannot be read: {error}.") from error
+        self._places = Places(self._root)
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
@@ -179,14 +180,33 @@ class Store:
             )
 
     def read(self, pathspec: Pathspec) -> StoredRun:
-        """The tasks of a run."""
-        return self.read_many([pathspec])[pathspec.zoomed("run")]
-
-    def read_many(self, runs: Sequence[Pathspec]) -> dict[Pathspec, StoredRun]:
-        """The tasks of many runs, read all together. One of which there is nothing has no tasks.
+        """The tasks of a run.
 
         Raises:
-            RunNotFoundError: One is not there.
+            RunNotFoundError: It is not there.
+            StoreNotFoundError: The datastore that it is in does not answer.
+        """
+        from metaflow import Run as Client
+
+        run = pathspec.zoomed("run")
+        stored = self._ahead.pop(run, None) or self.read_many([run])[run]
+        if not stored.tasks:
+            with self._reading(f"run `{run}`"):
+                Client(run.run)
+        return stored
+
+    def read_ahead(self, runs: Sequence[Pathspec]) -> None:
+        """Reads the tasks of many runs together, for who will read them one by one now.
+
+        Raises:
+            StoreNotFoundError: The datastore of one does not answer.
+        """
+        self._ahead = self.read_many(runs)
+
+    def read_many(self, runs: Sequence[Pathspec]) -> dict[Pathspec, StoredRun]:
+        """The tasks of many runs, read all together. One that is not there has no tasks.
+
+        Raises:
             StoreNotFoundError: The datastore of one does not answer.
         """
         wanted = list(dict.fromkeys(run.zoomed("run") for run in runs))
@@ -202,44 +222,25 @@ class Store:
 
     def _read_elsewhere(self, flow: str, runs: Sequence[Pathspec]) -> dict[Pathspec, StoredRun]:
         """The runs that are not in the local store's folder, from where each says that its data is."""
+        from metaflow.exception import MetaflowNotFound
+
         places: dict[Place, list[Pathspec]] = {}
         for run in runs:
-            if (place := noted_place(run)) is not None:
-                places.setdefault(place, []).append(run)
+            with suppress(MetaflowNotFound):
+                if (place := noted_place(run)) is not None:
+                    places.setdefault(place, []).append(run)
         found: dict[Pathspec, StoredRun] = {}
         for place, there in places.items():
             if place.kind == "local":
                 found |= local_runs(flow, [run.run_id for run in there], place.root)
                 continue
-            self._check(place)
+            self._places.check(place)
             far = far_runs(flow, {task: tries for run in there for task, tries in noted_tasks(run)}, place)
             fetch_common(far.values())
             found |= far
             # What has come to its end does not change any more, and is asked for again and again.
             self._far |= {run: stored for run, stored in far.items() if len(there) == 1 and stored.succeeded()}
         return found
-
-    def _check(self, place: Place) -> None:
-        """Makes sure, once, that a datastore answers."""
-        if place not in self._answers:
-            self._answers[place] = None
-            try:
-                place.check()
-            except StoreNotFoundError as error:
-                self._answers[place] = error
-        refused = self._answers[place]
-        if refused is not None:
-            raise refused
-
-    def _places(self, pathspec: Pathspec) -> Iterator[Place]:
-        """Where the data of a run may be."""
-        from metaflow.plugins.datastores.local_storage import LocalStorage
-
-        if self._root is not None:
-            yield Place(LocalStorage, str(self._root))
-        if (place := noted_place(pathspec)) is not None:
-            self._check(place)
-            yield place
 
     def run(self, pathspec: Pathspec, stored: StoredRun, *, edges: bool = True) -> Run:
         """What Metaflow knows of a run, without its accesses.
@@ -311,7 +312,7 @@ class Store:
 
         found: dict[str, bytes] = {}
         with self._reading(f"run `{pathspec.run}`"):
-            for place in self._places(pathspec):
+            for place in self._places.of(pathspec):
                 contents = Contents(FlowDataStore(pathspec.flow, storage_impl=place.storage, ds_root=place.root))
                 contents.fetch(set(keys) - set(found))
                 for key in set(keys) - set(found):
@@ -324,19 +325,14 @@ class Store:
         from metaflow.datastore import FlowDataStore
 
         with self._reading(f"run `{pathspec.run}`"):
-            place = self._own_place(pathspec)
+            place = self._places.own(pathspec)
             store = FlowDataStore(pathspec.flow, storage_impl=place.storage, ds_root=place.root).ca_store
             return str(store.save_blobs(iter([content]))[0].key)
-
-    def _own_place(self, pathspec: Pathspec) -> Place:
-        """Where a run has its data: it may be known here and have that elsewhere; a local store may have been moved."""
-        places = list(self._places(pathspec))
-        return places[0] if places[-1].kind == places[0].kind else places[-1]
 
     def variables(self, pathspec: Pathspec) -> dict[str, str]:
         """What makes a flow use the datastore of a run, in the environment: a run goes on from none in another one."""
         with self._reading(f"run `{pathspec.run}`"):
-            return self._own_place(pathspec).variables
+            return self._places.own(pathspec).variables
 
     def notes(self, pathspec: Pathspec, name: str) -> list[str]:
         """What Metaflow noted of a run's tasks under a name: of one task of each step, the last step first."""

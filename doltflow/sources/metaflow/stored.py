@@ -148,7 +148,7 @@ class StoredRun:
         found = {}
         for name in names:
             try:
-                found[name] = content_of(name, task.value(name), task.contents.root)
+                found[name] = content_of(name, task.value(name), task.contents.root, task.contents.included)
             except RecordError as error:
                 found[name] = NotRead(error.message, task.key(name), is_damaged=not isinstance(error, NotPlainError))
         return found
