@@ -112,6 +112,40 @@ def test_what_can_be_set(run: str):
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("named", "code", "message"),
+    [
+        ("staging:FanFlow/latest", "profile-not-found", "Metaflow has no profile `staging` in "),
+        ("prod:FanFlow/7", "run-not-found", "In the profile `prod`: The flow `FanFlow` has no run `7`."),
+        ("test:FanFlow/7", "store-not-found", "In the profile `test`: There is no Metaflow store (`.metaflow`) in "),
+    ],
+)
+def test_a_run_of_another_profile_that_is_not_there(run: str, named: str, code: str, message: str):
+    done = ask("diff", named, "sums@HEAD")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"]) == (3, code)
+    assert error["message"].startswith(message)
+
+
+def test_a_run_in_the_store_of_another_profile_is_set_against_what_is_here(run: str):
+    done = ask("diff", "prod:FanFlow/latest", "sums@HEAD")
+    found = json.loads(done.stdout)["data"]
+    assert (done.returncode, found["identical"]) == (0, True), done.stderr
+    assert found["before"] == f"prod:{run}"
+
+
+@pytest.mark.long
+def test_two_runs_in_two_stores(run: str):
+    here = run_flow(Path.cwd(), "fan_flow.py", "--max-workers", "1", "--factors", "[1, 3]").pathspec.rpartition("/")[2]
+    done = ask("diff", f"prod:{run}", "FanFlow/latest")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)["data"]
+    assert {(cause["kind"], cause["name"]) for cause in found["causes"]} == {("parameter", "factors")}
+    modified = {table["table"]: (table["added"], table["removed"], table["modified"]) for table in found["tables"]}
+    assert modified["products"] == (0, 0, 1)
+    assert here in found["after"]
+
+
 @pytest.mark.long
 def test_a_rerun_hands_the_profile_to_the_flow(run: str, tmp_path: Path):
     done = ask("replay", run, "--profile", "prod")

@@ -141,7 +141,7 @@ def _check(workspace: Workspace, before: Pathspec, after: Pathspec) -> None:
             "Go to the folder where the flow ran.",
         )
     for run in (before, after):
-        if not read_run(workspace, run).is_stored:
+        if run.run in workspace.others or not read_run(workspace, run).is_stored:
             raise NotReplayableError(
                 f"`{run.run}` is not in Metaflow's store, so that it cannot be repeated.",
                 "Go to the folder where it ran.",

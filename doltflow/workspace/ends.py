@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from doltflow.errors import (
@@ -19,7 +19,7 @@ from doltflow.sources.dolt.made import MadeBranch, made_in
 from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.at import resolve_at
 from doltflow.workspace.records import RunRecords, read_run
-from doltflow.workspace.runs import find_run
+from doltflow.workspace.runs import find_other_run, find_run
 from doltflow.workspace.workspace import ELSEWHERE, GONE, Workspace
 
 Key = tuple[str, str]
@@ -80,15 +80,19 @@ def begin_end(workspace: Workspace, text: str) -> None:
 
 
 def find_end(workspace: Workspace, text: str) -> End:
-    """What a user means by `Flow/run_id`, `DATABASE@REF` or the name of a branch.
+    """What a user means by `Flow/run_id`, `profile:Flow/run_id`, `DATABASE@REF` or the name of a branch.
 
     Raises:
         RunNotFoundError, AmbiguousRunError, DatabaseNotFoundError, RefNotFoundError: There is no such thing.
+        ProfileNotFoundError, StoreNotFoundError: It is a run of another profile, and that or its store is not there.
         NoOutputError: It is a run that wrote no table.
     """
     found = _commit(workspace, text) or _made_branch(workspace, text)
     if found is not None:
         return found
+    other = find_other_run(workspace, text)
+    if other is not None:
+        return replace(_run(workspace, other), name=f"{text.partition(':')[0]}:{other}")
     try:
         return _run(workspace, _find_run(workspace, text))
     except RunNotFoundError as error:

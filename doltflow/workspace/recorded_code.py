@@ -63,12 +63,15 @@ def package_of(workspace: Workspace, run: Run) -> CodePackage | None:
     Raises:
         FlowFileError: It is no longer in the store, or cannot be read.
     """
-    store = workspace.store
+    store = workspace.store if run.pathspec not in workspace.others else None
     return code_package(store, Pathspec(run.flow, run.run_id)) if store is not None else None
 
 
 def contents_of(workspace: Workspace, run: Run, sources: Mapping[str, str]) -> dict[str, bytes]:
     """The contents of kept sources, without those that are gone."""
+    other = workspace.others.get(run.pathspec)
+    if other is not None:
+        return {name: other.contents[key] for name, key in sources.items() if key in other.contents}
     if workspace.store is None or not sources:
         return {}
     found = workspace.store.blobs(Pathspec(run.flow, run.run_id), list(sources.values()))

@@ -11,6 +11,7 @@ from doltflow.model.artifact import Record, decode_artifact, merge_records
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import NotRead, Run
+from doltflow.sources.metaflow.another import OtherRun, OtherTask
 from doltflow.sources.metaflow.running import ARTIFACT
 from doltflow.sources.metaflow.store import Store
 from doltflow.sources.metaflow.stored import StoredRun, StoredTask
@@ -92,8 +93,10 @@ def _from_store(workspace: Workspace, run: Pathspec, edges: bool) -> _Told:
             raise
         return stored, store.run(run, stored, edges=edges)
 
+    other = workspace.others.get(run.run)
+    answer: tuple[StoredRun | OtherRun, Run] | None
     try:
-        answer = workspace.ask_store(ask)
+        answer = (other, other.run) if other is not None else workspace.ask_store(ask)
     except RunNotFoundError:
         return _Told()
     if answer is None:
@@ -109,7 +112,7 @@ def _from_store(workspace: Workspace, run: Pathspec, edges: bool) -> _Told:
     return told
 
 
-def read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun) -> tuple[Record, list[Access]]:
+def read_artifacts(workspace: Workspace, run: Pathspec, stored: StoredRun | OtherRun) -> tuple[Record, list[Access]]:
     """What the artifacts of a run say, and the accesses among it that are the run's own, oldest first."""
     found = artifacts_of(run, stored.tasks)
     for task, error in found.broken:
@@ -139,7 +142,7 @@ def damages_of(run: Pathspec, stored: StoredRun) -> list[tuple[Pathspec, RecordE
     return [(task, RecordError(value.why)) for value in damaged] + [(task, error) for error in stored.troubles]
 
 
-def artifacts_of(run: Pathspec, tasks: Iterable[StoredTask]) -> Artifacts:
+def artifacts_of(run: Pathspec, tasks: Iterable[StoredTask | OtherTask]) -> Artifacts:
     """The artifacts of a run's tasks."""
     records: dict[str, Record] = {}
     own: dict[Access, None] = {}
@@ -159,7 +162,7 @@ def artifacts_of(run: Pathspec, tasks: Iterable[StoredTask]) -> Artifacts:
     return Artifacts(merge_records(records.values()), accesses, broken)
 
 
-def _of_run(accesses: Iterable[Access], task: StoredTask, run: Pathspec) -> Iterator[Access]:
+def _of_run(accesses: Iterable[Access], task: StoredTask | OtherTask, run: Pathspec) -> Iterator[Access]:
     """The accesses of a task's artifact that are the run's own.
 
     A resumed run has copies of the tasks that it did not repeat, with the artifacts of the run that made them: what

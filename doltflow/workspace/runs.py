@@ -1,5 +1,6 @@
 """Which runs there are, in the store and in the commits, and which one, or which table, a user means."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,15 +13,19 @@ from doltflow.errors import (
     RunNotFoundError,
     StoreNotFoundError,
     TableNotFoundError,
+    UsageError,
     nearest,
 )
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
+from doltflow.sources.metaflow.another import other_run
+from doltflow.sources.metaflow.profile import profiles
 from doltflow.sources.metaflow.store import Store, too_few
 from doltflow.workspace.at import named_table
 from doltflow.workspace.index import Made
 from doltflow.workspace.workspace import Workspace
 
+_PROFILE = re.compile(r"[^/@\s]+")
 MANY = 100
 """So many runs are read from the store together."""
 
@@ -86,6 +91,29 @@ def find_run(workspace: Workspace, text: str) -> Pathspec:
         return _find_in_commits(workspace, text, in_store)
     except RunNotFoundError as error:
         raise (missing or error) from None
+
+
+def find_other_run(workspace: Workspace, text: str) -> Pathspec | None:
+    """The run, step or task of another profile's store that a user means by `profile:Flow/run_id`; else None.
+
+    Raises:
+        ProfileNotFoundError, RunNotFoundError, AmbiguousRunError, StoreNotFoundError: As they say.
+        UsageError: Another run is called the same here.
+    """
+    profile, colon, run = text.partition(":")
+    if not colon or not (profile in profiles() or (_PROFILE.fullmatch(profile) and Pathspec.parse(run) is not None)):
+        return None
+    found = other_run(profile, run, workspace.place)
+    name = found.pathspec.run
+    here = workspace.ask_store(lambda store: store.started().get(found.pathspec.zoomed("run")))
+    if here not in (None, found.run.started):
+        raise UsageError(
+            f"The run `{name}` of the profile `{profile}` and another one here are both called so, and so are their "
+            "commits.",
+            "Ask about each by itself, with `--profile`.",
+        )
+    workspace.others[name] = found
+    return found.pathspec
 
 
 def table_or_run(workspace: Workspace, target: str) -> TableVersion | Pathspec:

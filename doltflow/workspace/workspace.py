@@ -25,6 +25,7 @@ from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
 from doltflow.sources.dolt import Database, Location, Session, databases_at, databases_in
+from doltflow.sources.metaflow.another import OtherRun
 from doltflow.sources.metaflow.profile import using
 from doltflow.sources.metaflow.store import Store
 from doltflow.workspace.at import head_of, nowhere
@@ -52,6 +53,7 @@ class Workspace:
         place: The folder that is looked at.
         asked: The name of the database that was asked for, if one was.
         fetched: The remotes that were fetched from, by database and name.
+        others: Runs of other profiles' stores that were asked for, by `Flow/run_id`.
     """
 
     def __init__(self, stack: ExitStack, folder: Path | None = None) -> None:
@@ -69,6 +71,7 @@ class Workspace:
         self._tables: dict[tuple[str, str], list[str]] = {}
         self._spellings: dict[str, set[str]] = {}
         self._versions: dict[tuple[str, str, str], TableVersion | None] = {}
+        self.others: dict[str, OtherRun] = {}
         self._store: Store | None = None
         self._store_asked = False
         stack.callback(lambda: close_all(self._openings.values()))

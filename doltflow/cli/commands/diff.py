@@ -20,7 +20,8 @@ _ROWS = ("jsonl", "csv", "sql")
 
 EPILOG = (
     "A and B are runs (Flow/run_id, Flow/latest, Flow/latest~1, a bare run id, a step or a task), DATABASE@REF with a "
-    "commit, tag, branch or date, or a branch, such as that of a backtest.\n\n"
+    "commit, tag, branch or date, or a branch, such as that of a backtest. profile:Flow/run_id is a run in the store "
+    "of another Metaflow profile.\n\n"
     "json: all of it, with a sample of the rows. jsonl, csv, sql: the rows alone, as they come; sql is a patch that "
     "makes B's table of A's.\n\n"
     "Examples:\n\n\b\n"

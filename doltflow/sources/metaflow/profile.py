@@ -23,6 +23,19 @@ def home() -> Path:
     return Path(os.environ.get("METAFLOW_HOME") or "~/.metaflowconfig").expanduser()
 
 
+def find_profile(profile: str) -> Path:
+    """The file of a profile.
+
+    Raises:
+        ProfileNotFoundError: There is none of that name; those that there are are listed.
+    """
+    known = profiles()
+    if profile not in known:
+        hint = nearest(profile, known) or f"There is none at all: `metaflow configure` makes one, in {home()}."
+        raise ProfileNotFoundError(f"Metaflow has no profile `{profile}` in {home()}.", hint)
+    return known[profile]
+
+
 @contextmanager
 def using(profile: str | None) -> Iterator[None]:
     """Has Metaflow, and the flows that are started, use a profile; afterwards the environment is as it was.
@@ -37,11 +50,7 @@ def using(profile: str | None) -> Iterator[None]:
     if profile is None or profile == before:
         yield
         return
-    known = profiles()
-    if profile not in known:
-        hint = nearest(profile, known) or f"There is none at all: `metaflow configure` makes one, in {home()}."
-        raise ProfileNotFoundError(f"Metaflow has no profile `{profile}` in {home()}.", hint)
-    _check_begun(profile, known[profile])
+    _check_begun(profile, find_profile(profile))
     os.environ[VARIABLE] = profile
     try:
         yield
