@@ -11,7 +11,7 @@ from typing import Any
 from doltflow.errors import StoreNotFoundError
 from doltflow.model.pathspec import Pathspec
 
-_SECONDS = 10
+_SECONDS, _FORBIDDEN = 10, 403
 _LOCALROOT = "ARTIFACT_LOCALROOT"
 
 
@@ -50,15 +50,25 @@ class Place:
         from metaflow.plugins.aws.aws_client import get_aws_client
 
         bucket, _, prefix = self.root.removeprefix("s3://").partition("/")
-        patience = {"connect_timeout": _SECONDS, "read_timeout": _SECONDS, "retries": {"total_max_attempts": 1}}
+        config = DATATOOLS_CLIENT_PARAMS.get("config") or {}
+        if isinstance(config, dict):
+            config = {**config, "connect_timeout": _SECONDS, "read_timeout": _SECONDS}
+            config["retries"] = {"total_max_attempts": 1}
         try:
-            client = get_aws_client("s3", client_params={**DATATOOLS_CLIENT_PARAMS, "config": patience})
+            client = get_aws_client("s3", client_params={**DATATOOLS_CLIENT_PARAMS, "config": config})
             client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
         except Exception as error:  # Whatever Metaflow and its library raise.
-            raise StoreNotFoundError(
-                f"Metaflow's datastore {self.root} does not answer: {type(error).__name__}: {error}. Are the network, "
-                "the credentials and METAFLOW_S3_ENDPOINT_URL right, and is it the right profile (`--profile`)?"
-            ) from error
+            answer = getattr(error, "response", None) or {}
+            if answer.get("ResponseMetadata", {}).get("HTTPStatusCode") != _FORBIDDEN:  # To read may be allowed.
+                raise self.refusal(error) from error
+
+    def refusal(self, error: Exception) -> StoreNotFoundError:
+        """That it does not answer, and what to do."""
+        return StoreNotFoundError(
+            f"Metaflow's datastore {self.root} does not answer: {type(error).__name__}: {str(error).rstrip('.')}. "
+            "Are the network, the credentials and METAFLOW_S3_ENDPOINT_URL right, and is it the right profile "
+            "(`--profile`)?"
+        )
 
 
 def noted_place(run: Pathspec) -> Place | None:
@@ -98,6 +108,25 @@ class Places:
         refusal = self._refusals[place]
         if refusal is not None:
             raise refusal
+
+    @contextmanager
+    def asking(self, place: Place) -> Iterator[None]:
+        """Asks a datastore; where it no longer answers, it is not asked again: Metaflow tries for minutes each time.
+
+        Raises:
+            StoreNotFoundError: It does not answer.
+        """
+        from metaflow.datastore.exceptions import DataException
+        from metaflow.exception import MetaflowException, MetaflowNotFound
+
+        self.check(place)
+        try:
+            yield
+        except (DataException, MetaflowNotFound):
+            raise
+        except MetaflowException as error:
+            refusal = self._refusals[place] = place.refusal(error)
+            raise refusal from error
 
     def of(self, run: Pathspec) -> Iterator[Place]:
         """Where the data of a run may be, the local store's folder first: the run notes where that was.

@@ -7,7 +7,6 @@ that stand in parameters and foreaches are read as what they hold.
 
 import io
 import pickle
-from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn
 
 _MOST = 1_000_000
@@ -141,20 +140,21 @@ def plain(blob: bytes) -> Any:
 
 
 def _check_size(value: object, most: int) -> None:
-    level: list[Any] = [value]
+    level: list[Any] = [value] if type(value) in _HOLDING else []
     for _ in range(_DEEPEST):
-        most -= len(level)
+        inner: list[Any] = []
+        for holding in level:
+            held = [holding.descriptor] if isinstance(holding, Included) else holding
+            most -= len(held)
+            inner += [item for item in held if type(item) in _HOLDING]
+            if type(held) is dict:
+                inner += [item for item in held.values() if type(item) in _HOLDING]
         if most < 0:
             raise NotPlain("more values than it has room for")
-        level = [item for held in level for item in _held(held)]
-        if not level:
+        if not inner:
             return
+        level = inner
     raise NotPlain(f"more than {_DEEPEST} levels of values in values")
 
 
-def _held(value: object) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return (*value, *value.values())
-    if isinstance(value, Included):
-        return (value.descriptor,)
-    return value if isinstance(value, list | tuple | set | frozenset) else ()
+_HOLDING = {dict, list, tuple, set, frozenset, Frame, Included}

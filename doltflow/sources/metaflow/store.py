@@ -234,9 +234,9 @@ class Store:
             if place.kind == "local":
                 found |= local_runs(flow, [run.run_id for run in there], place.root)
                 continue
-            self._places.check(place)
-            far = far_runs(flow, {task: tries for run in there for task, tries in noted_tasks(run)}, place)
-            fetch_common(far.values())
+            with self._places.asking(place):
+                far = far_runs(flow, {task: tries for run in there for task, tries in noted_tasks(run)}, place)
+                fetch_common(far.values())
             found |= far
             # What has come to its end does not change any more, and is asked for again and again.
             self._far |= {run: stored for run, stored in far.items() if len(there) == 1 and stored.succeeded()}
