@@ -343,11 +343,15 @@ def test_a_date_that_is_none_is_named(session: Session, back: str) -> None:
 def test_infinity_that_others_have_written_is_read(session: Session) -> None:
     connection = session._connection
     connection.use("main")
-    file = folder_of(session) / ".dolt" / "temptf" / "infinity.tsv"
+    folder = session._endpoint.load_folder
+    assert folder is not None
+    folder.mkdir()
+    file = folder / "infinity.tsv"
     file.write_text("1\t1e309\n2\t-1e309\n")
     connection.rows("create table infinite (id int primary key, v double)")
     connection.rows(f"load data infile '{file}' into table infinite fields terminated by '\\t'")
     file.unlink()
+    folder.rmdir()
     at = str(connection.value("call dolt_commit('-Am', 'infinite')"))
     for back in READ_PATHS:
         assert read(session, "infinite", at, back)["v"].to_pylist() == [math.inf, -math.inf]

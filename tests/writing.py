@@ -73,7 +73,8 @@ def rows_of(session: Session, table: str, at: str = "main") -> list[tuple[Any, .
 def columns_of(session: Session, table: str, at: str = "main") -> list[str]:
     """The lines of SHOW CREATE TABLE between the brackets."""
     quoted = table.replace("`", "``")
-    text = session.query(f"show create table `{quoted}`", session.resolve(at)).column(1)[0].as_py()
+    session._connection.use(session.resolve(at))
+    text = str(session._connection.rows(f"show create table `{quoted}`")[0][1])
     return [line.strip().rstrip(",") for line in text.splitlines()[1:-1]]
 
 

@@ -11,10 +11,6 @@ from doltflow.model.quoting import column_name, quote
 from doltflow.sources.dolt import HASH, Session
 from doltflow.sql import Output, QueryReads, RefRead, analyse, derive
 
-_VIEWS = (
-    "select table_name as name, view_definition as query from information_schema.views where table_schema = database()"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -105,8 +101,8 @@ class _Walk:
     def _view(self, name: str) -> None:
         """A view is a query of its own, which may name a branch as well as the user's."""
         if self.views is None:
-            found = self.session.query(_VIEWS, self.commit).to_pylist()
-            self.views = {str(row["name"]).casefold(): str(row["query"]) for row in found}
+            found = self.session.view_definitions(self.commit)
+            self.views = {name.casefold(): query for name, query in found.items()}
         if name.casefold() in self.outputs:
             return
         self.outputs[name.casefold()] = None

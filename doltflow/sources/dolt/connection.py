@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 import pymysql
@@ -65,6 +65,9 @@ class Field:
 
 class Connection:
     """A connection to one database of a server, in autocommit mode, at a revision that `use` chooses."""
+
+    before_stream: ClassVar[tuple[str, ...]] = ()
+    """Statements that the connection of a stream begins with."""
 
     def __init__(self, endpoint: Endpoint, database: str) -> None:
         self._endpoint = endpoint
@@ -168,6 +171,8 @@ class Connection:
             raw = _connect(self._endpoint, database=self._revision, conv=encoders)
             try:
                 with raw.cursor(SSCursor) as cursor:
+                    for statement in self.before_stream:
+                        cursor.execute(statement)
                     cursor.execute(query)
                     yield Stream(raw, cursor)
             finally:

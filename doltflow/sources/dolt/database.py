@@ -84,7 +84,11 @@ class Database:
             try:
                 version = connection.check_version()
                 connection.database = self._served_name(connection.databases())
-                yield Session(self, connection, endpoint, version)
+                session = Session(self, connection, endpoint, version)
+                try:
+                    yield session
+                finally:
+                    session.close()
             finally:
                 connection.close()
 

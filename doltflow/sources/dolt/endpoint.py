@@ -16,7 +16,8 @@ class Endpoint:
     Attributes:
         host, port: Name or number of the machine, and TCP port.
         user, password: The account.
-        load_folder: The folder that the server may load files from; None where somebody else runs the server.
+        load_folder: The folder that the server may load files from, and write them to; None where somebody else runs
+            the server. It is there only while a file is loaded: else no query writes one.
         ssl_mode: Whether the connection is encrypted, and what is asked of the server's certificate.
         ssl_ca: File with the certificates of the authorities that are trusted; the system's without it.
     """

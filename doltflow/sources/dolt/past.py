@@ -192,6 +192,13 @@ def views(connection: Connection, commit: str) -> list[str]:
     return [str(row[0]) for row in connection.rows("show full tables") if str(row[1]).upper() == "VIEW"]
 
 
+def view_definitions(connection: Connection, commit: str) -> dict[str, str]:
+    """The queries of the views at a commit, by the views' names."""
+    connection.use(commit)
+    query = "select table_name, view_definition from information_schema.views where table_schema = database()"
+    return {str(name): str(definition) for name, definition in connection.rows(query)}
+
+
 def _hashes(line: object) -> list[str]:
     return [part.strip() for part in str(line or "").split(",") if part.strip()]
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from doltflow.errors import DatabaseLockedError, DoltError, SettingsError
 from doltflow.sources.dolt.endpoint import Endpoint
 from doltflow.sources.dolt.program import find_dolt
-from doltflow.sources.dolt.supervisor import remove_temporary_branches
+from doltflow.sources.dolt.supervisor import LOAD_FOLDER, remove_temporary_branches
 
 _LOCAL_USER = "__dolt_local_user__"
 _STOP_SECONDS = 30.0
@@ -193,8 +193,8 @@ def _endpoint(info: _Info, folder: Path, *, ours: bool) -> Endpoint:
 
 
 def _load_folder(folder: Path) -> Path:
-    # Dolt's own folder for temporary files: on the disk of the data, which a large frame needs.
-    return folder / ".dolt" / "temptf"
+    # In Dolt's own folder for temporary files: on the disk of the data, which a large frame needs.
+    return folder / ".dolt" / "temptf" / LOAD_FOLDER
 
 
 def _our_pid(runtime: Path) -> int | None:
@@ -227,8 +227,10 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
     """A running server's endpoint, or None and what the server that died said."""
     config, log = runtime / "config.yaml", runtime / "server.log"
     load_folder, temporary = _load_folder(folder), runtime / "tmp"
-    for each in (load_folder, temporary):
+    for each in (load_folder.parent, temporary):
         each.mkdir(exist_ok=True)
+    # Accounts with the secrets of an earlier server.
+    (runtime / "privileges.db").unlink(missing_ok=True)
     config.write_text(
         _CONFIG.format(
             port=_free_port(),
@@ -347,9 +349,8 @@ def _stop(folder: Path, runtime: Path) -> None:
             break
         time.sleep(0.001)
     shutil.rmtree(runtime / "tmp", ignore_errors=True)
-    if left := list(_load_folder(folder).glob("doltflow-*.tsv")):
+    if _load_folder(folder).exists():
         # A writer was killed beside others, so that no supervisor has cleared up after it.
         remove_temporary_branches(find_dolt(), str(folder))
-        for file in left:
-            file.unlink(missing_ok=True)
+        shutil.rmtree(_load_folder(folder), ignore_errors=True)
     (runtime / "pid").unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from doltflow.sources.dolt.definition import Definition, definition, renamed_col
 from doltflow.sources.dolt.endpoint import Endpoint
 from doltflow.sources.dolt.folder import Folder
 from doltflow.sources.dolt.past import Part
+from doltflow.sources.dolt.reading import reading
 from doltflow.sources.dolt.remains import remains
 from doltflow.sources.dolt.stats import ChangedRows
 
@@ -44,6 +45,26 @@ class Session:
         self.version = version
         self._connection = connection
         self._endpoint = endpoint
+        self._reading: Connection | None = None
+
+    def close(self) -> None:
+        """Closes what the session has opened itself."""
+        if self._reading is not None:
+            self._reading.close()
+
+    def _asking(self, written: str | None, at: str | None = None) -> Connection:
+        """The connection for a statement: where a user has written a part of it, the one that can only read.
+
+        Args:
+            written: What a user has written.
+            at: The commit to use.
+        """
+        if written is not None and self._reading is None:
+            self._reading = reading(self._connection, self._endpoint)
+        asking = self._connection if written is None or self._reading is None else self._reading
+        if at is not None:
+            asking.use(at)
+        return asking
 
     @property
     def name(self) -> str:
@@ -191,7 +212,7 @@ class Session:
         wanted = self._wanted(table, at, columns)
         rest = [f"WHERE {where}"] if where else []
         rest += [f"LIMIT {limit:d}"] if limit is not None else []
-        return fetch_table(self._connection, table, wanted, " ".join(rest))
+        return fetch_table(self._asking(where or None, at), table, wanted, " ".join(rest))
 
     def read_batches(
         self, table: str, at: str, columns: Sequence[str] | None = None, where: str | None = None
@@ -204,7 +225,7 @@ class Session:
         from doltflow.sources.dolt.batches import table_batches
 
         wanted = self._wanted(table, at, columns)
-        return table_batches(self._connection, table, wanted, f"WHERE {where}" if where else "")
+        return table_batches(self._asking(where or None, at), table, wanted, f"WHERE {where}" if where else "")
 
     def _wanted(self, table: str, at: str, columns: Sequence[str] | None) -> list[Column]:
         """The columns of a table that are to be read at a commit, which the connection uses from now on."""
@@ -227,15 +248,13 @@ class Session:
         """The result of a query at a commit; that it only reads is checked by the caller."""
         from doltflow.sources.dolt.fetch import fetch_query
 
-        self._connection.use(at)
-        return fetch_query(self._connection, query)
+        return fetch_query(self._asking(query, at), query)
 
     def query_batches(self, query: str, at: str) -> "Batches":
         """The result of a query at a commit, in batches; until their end the session serves only them."""
         from doltflow.sources.dolt.batches import query_batches
 
-        self._connection.use(at)
-        return query_batches(self._connection, query)
+        return query_batches(self._asking(query, at), query)
 
     def diff(self, table: str, from_commit: str, to_commit: str) -> "pa.Table":
         """The rows of a table that differ between two commits, as Dolt's `dolt_diff` gives them."""
@@ -309,6 +328,10 @@ class Session:
         """The names of the views at a commit."""
         return past.views(self._connection, at)
 
+    def view_definitions(self, at: str) -> dict[str, str]:
+        """The queries of the views at a commit, by the views' names."""
+        return past.view_definitions(self._connection, at)
+
     def find_column(self, table: str, name: str, at: str) -> str:
         """A column's name as a table that has a key spells it.
 
@@ -324,11 +347,11 @@ class Session:
 
     def matching_keys(self, table: str, at: str, where: str, limit: int) -> tuple[list[dict[str, object]], int]:
         """The keys of the rows that a predicate takes; see `doltflow.sources.dolt.rowkeys.matching`."""
-        return rowkeys.matching(self._connection, table, at, where, limit)
+        return rowkeys.matching(self._asking(where), table, at, where, limit)
 
     def removed_keys(self, table: str, at: str, where: str, limit: int) -> list[dict[str, object]]:
         """The keys of removed rows that a predicate took; see `doltflow.sources.dolt.rowkeys.removed`."""
-        return rowkeys.removed(self._connection, table, at, where, limit)
+        return rowkeys.removed(self._asking(where), table, at, where, limit)
 
     def row_changes(
         self,
@@ -378,7 +401,9 @@ class Session:
         """The rows of a table that differ between two commits; see `doltflow.sources.dolt.differing.differing`."""
         from doltflow.sources.dolt.differing import differing
 
-        return differing(self._connection, table, ends, columns, where, only_columns=only_columns)
+        return differing(
+            self._asking(where.text if where else None), table, ends, columns, where, only_columns=only_columns
+        )
 
     def ordered(
         self,
@@ -392,7 +417,7 @@ class Session:
         """All rows of a table in an order; see `doltflow.sources.dolt.differing.ordered`."""
         from doltflow.sources.dolt.differing import ordered
 
-        return ordered(self._connection, table, at, columns, order, where, others)
+        return ordered(self._asking(where), table, at, columns, order, where, others)
 
     def is_reshaped(self, table: str, from_commit: str, to_commit: str) -> bool:
         """Whether the schema of a table, which is there at both commits, differs between them."""
@@ -402,7 +427,7 @@ class Session:
         """Makes sure that a predicate can be applied to a table; see `doltflow.sources.dolt.differing.check_where`."""
         from doltflow.sources.dolt.differing import check_where
 
-        check_where(self._connection, table, at, where, others)
+        check_where(self._asking(where), table, at, where, others)
 
     def reached(self) -> set[str]:
         """The hashes of the commits that a branch or a tag leads to; see `doltflow.sources.dolt.standing`."""

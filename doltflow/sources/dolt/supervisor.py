@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 TEMPORARY = "doltflow-tmp/"
+LOAD_FOLDER = "doltflow-load"
 _PATIENCE = 10.0
 
 
@@ -27,8 +28,7 @@ def main(runtime: str, folder: str, program: str, pid: str) -> None:
         # The note is there, so nobody has ended the server in order, be it ready or still starting.
         stop(int(pid), Path(folder) / ".dolt" / "sql-server.info")
         remove_temporary_branches(program, folder)
-        for file in (Path(folder) / ".dolt" / "temptf").glob("doltflow-*.tsv"):
-            file.unlink(missing_ok=True)
+        shutil.rmtree(Path(folder) / ".dolt" / "temptf" / LOAD_FOLDER, ignore_errors=True)
         shutil.rmtree(Path(runtime) / "tmp", ignore_errors=True)
         note.unlink(missing_ok=True)
 

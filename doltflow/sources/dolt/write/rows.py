@@ -2,8 +2,10 @@
 
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -90,13 +92,28 @@ def _put(
     if mask is not None:
         _insert(connection, verb, table, columns, [text.filter(mask) for text in texts])
         texts = [text.filter(pc.invert(mask)) for text in texts]
-    file = load_folder / f"doltflow-{os.getpid()}-{uuid.uuid4().hex}.tsv"
-    try:
-        with file.open("xb") as lines:
+    with _file_in(load_folder) as (file, lines):
+        with lines:
             write_lines(lines, texts)
         _load(connection, "replace" if verb == "replace" else "", table, columns, file)
+
+
+@contextmanager
+def _file_in(load_folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file, open to be written, in a folder that is there only while some writer has a file in it."""
+    file = load_folder / f"{os.getpid()}-{uuid.uuid4().hex}.tsv"
+    while True:
+        load_folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileNotFoundError):  # Another writer has just removed the folder.
+            lines = file.open("xb")
+            break
+    try:
+        yield file, lines
     finally:
+        lines.close()
         file.unlink(missing_ok=True)
+        with suppress(OSError):  # Another writer has a file in it.
+            load_folder.rmdir()
 
 
 def _load(connection: Connection, replace: str, table: str, columns: Sequence[Column], file: Path) -> None:
