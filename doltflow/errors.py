@@ -4,9 +4,14 @@ A message says what was asked and what was found; the hint says what to do next.
 JSON error envelope; `exit_code` is the process's exit code when the error reaches the command line.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
+
+_KEPT = 100
+_LONG_WORD = re.compile(rf"\S{{{5 * _KEPT},}}")
+_LONGEST = 4_000
 
 
 class DoltflowError(Exception):
@@ -21,12 +26,20 @@ class DoltflowError(Exception):
     exit_code: ClassVar[int] = 3
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = shortened(message)
+        self.hint = shortened(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+
+def shortened(text: str) -> str:
+    """A message that a person can read, though a name in it may have thousands of characters."""
+    text = _LONG_WORD.sub(lambda found: f"{found[0][:_KEPT]}…{found[0][-_KEPT:]}", text)
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
 
 
 class UsageError(DoltflowError):

@@ -159,3 +159,45 @@ WHERE = [
     "1 = 1\x00",
     "v = '\ud800'",
 ]
+
+STEERING = "\x1b[31m\x1b]0;owned\x07\x08\r\x7f\x85\x9b31m\u202e\u2066\u200b\u200f\ufeff"
+"""What would colour, retitle, erase, reorder or hide on a terminal."""
+
+NAMES = [
+    "it's",
+    "b`t",
+    'q"q',
+    "a;b",
+    "a,b",
+    "a.b",
+    "a b",
+    "../x",
+    "--help",
+    "-D",
+    "#x",
+    "a%sb",
+    "a\\b",
+    "*",
+    "select",
+    "[bold]{x}$y",
+    "\u0634\u0643\u0631\u0627",
+    f"e{STEERING}\n-- n",
+]
+"""Names that Dolt takes for tables and columns."""
+
+
+def steers(text: str) -> list[str]:
+    """The characters of a text that a terminal must not be given."""
+    allowed = "\n"
+    steering = "\u061c\u200b\u200e\u200f\u2028\u2029\ufeff"
+    return sorted(
+        {
+            char
+            for char in text
+            if (ord(char) < 0x20 and char not in allowed)
+            or 0x7F <= ord(char) <= 0x9F
+            or 0x202A <= ord(char) <= 0x202E
+            or 0x2060 <= ord(char) <= 0x206F
+            or char in steering
+        }
+    )

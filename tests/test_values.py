@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import folder_of, isolated, make_database
+from conftest import isolated, make_database
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ import typer
 
 from doltflow.cli.commands import app
 from doltflow.cli.streams import AnswerError, answer, discard, prepare, say
-from doltflow.errors import DoltflowError
+from doltflow.errors import DoltflowError, shortened
 
 NAME = "doltflow"
 DEFECT, INTERRUPTED = 4, 130
@@ -122,12 +122,12 @@ def _explained(error: Exception) -> tuple[int, str, str, str]:
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         hint = f"`{context.command_path if context else NAME} --help` says how it is used."
-        return error.exit_code, "usage", error.format_message(), hint
+        return error.exit_code, "usage", shortened(error.format_message()), hint
     if isinstance(error, DoltflowError):
         return error.exit_code, error.code, error.message, error.hint
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         return DoltflowError.exit_code, "system", f"The system refused: {error}.", ""
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    what = shortened(f"{type(error).__name__}: {error}") if str(error) else type(error).__name__
     shown = "" if os.environ.get(_DEBUG) else f", and what it prints under {_DEBUG}=1"
     hint = f"Please report it with the command, `doltflow --version`{shown}."
     return DEFECT, "defect", f"This is a defect of doltflow. {what}", hint

@@ -51,7 +51,10 @@ def listed_names(columns: str) -> list[str]:
     try:
         names = next(csv.reader([columns], skipinitialspace=True, strict=True), [])
     except csv.Error as error:
-        raise UsageError(f"The columns `{columns}` cannot be told apart: {error}.", "Write `a,b`.") from error
+        why = str(error).partition(" - ")[0]  # Behind it stands advice about files.
+        raise UsageError(
+            f"The columns `{columns}` cannot be told apart: {why}.", 'Write `a,b`, or `"a","b"`.'
+        ) from error
     if "" in names:
         raise UsageError(f"A column in `{columns}` has no name.", "Write `a,b`.")
     return names

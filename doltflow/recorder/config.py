@@ -8,7 +8,7 @@ from pathlib import Path
 from doltflow.errors import UsageError
 from doltflow.model.artifact import DatabaseConfig
 from doltflow.recorder.asked import text
-from doltflow.sources.dolt import check_place, is_address, is_database
+from doltflow.sources.dolt import check_place, folder_of, is_address, is_database
 from doltflow.sources.dolt.remote_url import check_no_password, is_of_dolthub, is_remote, is_url, name_at
 
 
@@ -73,7 +73,7 @@ class DoltConfig:
     @property
     def folder(self) -> Path:
         """The database's folder; it need not be there yet."""
-        path = Path(self.database).expanduser()
+        path = folder_of(self.database)
         return path if self._is_path or is_database(path) else Path(name_at(self.database))
 
     @property

@@ -10,9 +10,10 @@ from doltflow.render.plain import plain
 SHORT = 8
 """So many characters of a commit's hash are shown where the hash need not be copied whole; `--at` takes them."""
 
-# What could steer a terminal or reorder the line: control characters, line separators, bidirectional overrides, a byte
-# order mark. Half of a surrogate pair (a byte that was no UTF-8) could not be encoded at all.
-STEERING = "\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
+# What could steer a terminal, reorder the line or hide in it: control characters, line separators, bidirectional marks
+# and overrides, what has no width (but joiners, which emoji and some scripts need). Half of a surrogate pair (a byte
+# that was no UTF-8) could not be encoded at all.
+STEERING = "\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
 _STEERING = re.compile(f"[{STEERING}]")
 _UNSAFE = re.compile(f"[\x00-\x1f{STEERING}]")
 _UNSAFE_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f{STEERING}]")

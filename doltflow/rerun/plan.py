@@ -11,6 +11,7 @@ from doltflow.model.pathspec import Pathspec
 from doltflow.model.pins import DatabasePin, Pins, ReadPin
 from doltflow.model.run import Run
 from doltflow.rerun.own import foreach_paths, own_tables, taken_over
+from doltflow.sources.dolt import LONGEST_BRANCH
 from doltflow.workspace import Workspace, read_run
 from doltflow.workspace.fetching import fetch_commit
 from doltflow.workspace.records import RunRecords
@@ -128,10 +129,10 @@ def check_name(name: str) -> None:
     Raises:
         UsageError: It cannot.
     """
-    if _BAD_NAME.search(name):
+    if _BAD_NAME.search(name) or len(name) > LONGEST_BRANCH:
         raise UsageError(
             f"`{name}` cannot be the name of a branch.",
-            "Take letters, digits, `-`, `_`, `.` and `/`, such as `metaflow-backtest`.",
+            f"Take at most {LONGEST_BRANCH} letters, digits, `-`, `_`, `.` and `/`, such as `metaflow-backtest`.",
         )
 
 

@@ -118,7 +118,7 @@ class Workspace:
                     f"There is no database `{text}` in {self.place}.", nearest(text, self._databases) or _WHERE
                 )
             found = Database.at(text)
-        except (RuntimeError, ValueError) as error:  # `~name` of nobody here, or what no system allows.
+        except (OSError, RuntimeError, ValueError) as error:  # `~name` of nobody here, or what no system allows.
             raise DatabaseNotFoundError(f"`{text}` cannot be opened as a database: {error}") from error
         known = self._databases.get(found.name, found)
         if known.location.identity != found.location.identity:

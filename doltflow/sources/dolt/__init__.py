@@ -13,13 +13,14 @@ from doltflow.sources.dolt.database import (
     name_of,
     places_set,
 )
-from doltflow.sources.dolt.folder import databases_in, is_database
+from doltflow.sources.dolt.folder import databases_in, folder_of, is_database
 from doltflow.sources.dolt.past import Part
-from doltflow.sources.dolt.refs import HASH
+from doltflow.sources.dolt.refs import HASH, LONGEST_BRANCH
 from doltflow.sources.dolt.session import Session
 
 __all__ = [
     "HASH",
+    "LONGEST_BRANCH",
     "VARIABLE",
     "Database",
     "Location",
@@ -30,6 +31,7 @@ __all__ = [
     "database_set",
     "databases_at",
     "databases_in",
+    "folder_of",
     "format_author",
     "is_address",
     "is_database",

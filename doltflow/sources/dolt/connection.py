@@ -256,6 +256,8 @@ def translated(query: str | bytes = "") -> Iterator[None]:
         number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         message = str(error.args[1] if len(error.args) > 1 else error)
         raise _translate(number, message, query) from error
+    except UnicodeEncodeError as error:
+        raise DoltError("A text is no UTF-8, so that Dolt cannot be asked about it.") from error
 
 
 def _translate(number: int, message: str, query: str | bytes) -> DoltError:

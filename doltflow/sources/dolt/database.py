@@ -3,14 +3,14 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from doltflow.errors import DatabaseNotFoundError, UsageError, nearest
+from doltflow.errors import DatabaseNotFoundError, DoltError, UsageError, nearest
 from doltflow.sources.dolt.address import Address, is_address
 from doltflow.sources.dolt.connection import Connection
-from doltflow.sources.dolt.folder import Folder, databases_in, is_database
+from doltflow.sources.dolt.folder import Folder, databases_in, folder_of, is_database
 from doltflow.sources.dolt.session import Session
 
 Location = Folder | Address
@@ -44,8 +44,8 @@ class Database:
             if not address.database:
                 raise UsageError(f"`{text}` names a server and no database on it.", f"Name one: `{address}NAME`.")
             return cls(address.name, address)
-        folder = Path(text).expanduser()
         try:
+            folder = folder_of(place)
             if not folder.exists():
                 there = [p.name for p in databases_in(folder.parent)] if folder.parent.is_dir() else []
                 raise DatabaseNotFoundError(f"There is no folder `{place}`.", nearest(folder.name, there))
@@ -55,21 +55,24 @@ class Database:
                     "`dolt init` there makes it one.",
                 )
             folder = folder.resolve()
-        except (OSError, ValueError) as error:
+            str(folder).encode()  # Dolt and Metaflow take names in UTF-8 alone.
+        except (OSError, RuntimeError, ValueError) as error:  # Links in a circle, what is no name.
             raise DatabaseNotFoundError(f"`{place}` cannot be opened as a database: {error}.") from error
         return cls(folder.name, Folder(folder))
 
     @classmethod
     def find(cls, place: str, base: Path | None = None) -> "Database | None":
-        """The database at a place that a record names; None where no folder of a database is there.
+        """The database at a place that a record names; None where there is none, or it is no place.
 
         Args:
             place: An address, which is not asked yet, or a path.
             base: What the path is relative to; the current folder without it.
         """
         if is_address(place):
-            return cls.at(place)
-        folder = (base or Path.cwd()) / Path(place).expanduser()
+            with suppress(UsageError):
+                return cls.at(place)
+            return None
+        folder = (base or Path.cwd()) / folder_of(place)
         return cls.at(folder) if is_database(folder) else None
 
     @contextmanager
@@ -97,14 +100,18 @@ class Database:
         name = self.location.name
         same = [known for known in names if known.casefold() == name.casefold()]
         if same or (len(names) == 1 and isinstance(self.location, Folder)):
-            return (same or list(names))[0]
+            if (found := (same or list(names))[0]) == "":
+                raise DoltError(
+                    f"Dolt does not serve a folder of the name `{name}`.", "Rename it; a colon or a % is too much."
+                )
+            return found
         where = f"that runs on {self.location}" if isinstance(self.location, Folder) else f"at {self.location.of('')}"
         raise DatabaseNotFoundError(f"The server {where} has no database `{name}`.", nearest(name, names))
 
 
 def name_of(place: str) -> str:
     """The name of the database that is or would be at a path or an address."""
-    return Address.parse(place).name if is_address(place) else Path(place).expanduser().resolve().name
+    return Address.parse(place).name if is_address(place) else folder_of(place).resolve().name
 
 
 def databases_at(place: str) -> list[Database]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from doltflow.model.quoting import literal, quote
+from doltflow.model.quoting import quote
+from doltflow.sources.dolt.between import between
 from doltflow.sources.dolt.column import INTEGERS, TEXTS, Column
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.stream import BATCH_ROWS, Item, stream
@@ -81,7 +82,7 @@ def differing(
     """
     connection.use(ends[1])
     asked = [(DIFF_TYPE, DIFF_COLUMN), *named(columns)]
-    source = f"from dolt_diff({literal(ends[0])}, {literal(ends[1])}, {literal(table)})"
+    source = f"from {between(*ends, table)}"
     if only_columns:
         pairs = [(both.before, both.after) for both in columns if both.before and both.after]
         if all(_is_comparable(*pair) for pair in pairs):

@@ -1,6 +1,7 @@
 """The folder of a database, `.dolt` in it."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,7 +65,18 @@ class Folder:
 
 def is_database(folder: Path) -> bool:
     """Whether a folder holds a Dolt database."""
-    return (folder / ".dolt" / "noms").is_dir()
+    try:
+        return (folder / ".dolt" / "noms").is_dir()
+    except OSError:  # Nobody may look there, or no folder can have such a name.
+        return False
+
+
+def folder_of(text: str | os.PathLike[str]) -> Path:
+    """The folder that somebody names, `~` spelled out where it is somebody's."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
 
 
 def databases_in(folder: Path) -> list[Path]:

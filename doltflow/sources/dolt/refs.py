@@ -12,11 +12,14 @@ from doltflow.errors import (
     UsageError,
     nearest,
 )
-from doltflow.model.quoting import literal, quote
+from doltflow.model.quoting import quote
+from doltflow.sources.dolt.between import between
 from doltflow.sources.dolt.column import Column, uncollated
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.supervisor import TEMPORARY
 
+LONGEST_BRANCH = 250
+"""So many characters a branch's name has at most: what is longer, no file system and no git remote can hold."""
 HASH = re.compile(r"[0-9a-v]{32}")
 _PREFIX = re.compile(r"[0-9a-v]{6,31}")
 
@@ -171,7 +174,7 @@ def create_branch(connection: Connection, name: str, commit: str, database: str)
     known = {branch.casefold(): branch for branch in branches(connection)}
     if (other := known.get(name.casefold())) is not None:
         raise BranchExistsError(f"`{database}` has a branch `{other}` already.", "Give another name with `--branch`.")
-    if name.startswith("-") or name != name.strip():
+    if name.startswith("-") or name != name.strip() or len(name) > LONGEST_BRANCH:
         raise UsageError(f"`{name}` cannot be the name of a branch.")
     try:
         connection.rows("call dolt_branch(%s, %s)", [name, commit])
@@ -192,7 +195,7 @@ def changed_columns(connection: Connection, table: str, before: str, after: str,
     if not columns:
         return []
     connection.use(after)
-    source = f"dolt_diff({literal(before)}, {literal(after)}, {literal(table)})"
+    source = between(before, after, table)
     counted = [f"sum(not {quote(f'from_{name}')} <=> {quote(f'to_{name}')})" for name in columns]
     rows = connection.rows(f"select {', '.join(counted)} from {source} where diff_type = 'modified'")
     return [name for name, count in zip(columns, rows[0], strict=True) if count]

@@ -1,6 +1,7 @@
 """What is left in a table of what one commit did to it."""
 
-from doltflow.model.quoting import literal, quote
+from doltflow.model.quoting import quote
+from doltflow.sources.dolt.between import between
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.rowkeys import shape
 
@@ -25,11 +26,8 @@ def remains(connection: Connection, table: str, before: str, done: str, later: s
     first = shapes[0]
     if first is None or not first.key or any(other is None or other != first for other in shapes):
         return None
-    connection.use()
-    # Dolt takes nothing but literals here.
-    did, since = (
-        f"dolt_diff({literal(a)}, {literal(b)}, {literal(table)})" for a, b in ((before, done), (done, later))
-    )
+    connection.use(later)
+    did, since = between(before, done, table), between(done, later, table, "s")
     same = " and ".join(
         f"coalesce(d.{quote(f'to_{key}')}, d.{quote(f'from_{key}')}) = "
         f"coalesce(s.{quote(f'to_{key}')}, s.{quote(f'from_{key}')})"
@@ -43,6 +41,6 @@ def remains(connection: Connection, table: str, before: str, done: str, later: s
     )
     modified = f"(d.diff_type <> 'removed' and s.diff_type = 'modified' and ({cells}))" if cells else "false"
     rows = connection.rows(
-        f"select 1 from {did} d left join {since} s on {same} where s.diff_type is null or {modified} limit 1"
+        f"select 1 from {did} left join {since} on {same} where s.diff_type is null or {modified} limit 1"
     )
     return bool(rows)

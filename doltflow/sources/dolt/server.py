@@ -275,8 +275,9 @@ def _killed_unless_ready(pid: int) -> Iterator[list[int]]:
 
 
 def _yaml(path: Path) -> str:
-    # A single-quoted YAML scalar; `$$` because Dolt interpolates variables before it parses.
-    return "'" + str(path).replace("'", "''").replace("$", "$$") + "'"
+    """A path as YAML's quoted scalar; `$$` because Dolt interpolates variables before it parses."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    return '"' + "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in text) + '"'
 
 
 def _free_port() -> int:

@@ -14,9 +14,10 @@ from doltflow.errors import (
 )
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
-from doltflow.model.quoting import literal, quote
+from doltflow.model.quoting import quote
 from doltflow.model.row import RowChanges
 from doltflow.sources.dolt import cells, history, past, refs, rowkeys, standing, stats
+from doltflow.sources.dolt.between import between
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.definition import Definition, definition, renamed_columns, renamed_tables, schema_statements
@@ -261,8 +262,7 @@ class Session:
         from doltflow.sources.dolt.fetch import fetch_query
 
         self._connection.use(to_commit)
-        source = f"dolt_diff({literal(from_commit)}, {literal(to_commit)}, {literal(table)})"
-        return fetch_query(self._connection, f"select * from {source}")
+        return fetch_query(self._connection, f"select * from {between(from_commit, to_commit, table)}")
 
     def check_write(self, write: "Write", branch: str) -> None:
         """Makes sure, as far as can be told before, that a frame can be written.

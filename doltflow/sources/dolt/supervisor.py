@@ -4,6 +4,7 @@ It waits until it alone holds `users.lock`. Where the last user left in order, t
 nothing to do; else it ends the server and removes the temporary branches of the writes that were cut off.
 """
 
+import csv
 import fcntl
 import os
 import shutil
@@ -50,8 +51,8 @@ def stop(pid: int, info: Path) -> None:
 def remove_temporary_branches(program: str, folder: str) -> None:
     """Removes the branches of writes that were cut off."""
     query = f"select name from dolt_branches where name like '{TEMPORARY}%'"
-    for name in run([program, "sql", "-r", "csv", "-q", query], folder).splitlines()[1:]:
-        run([program, "branch", "-D", name.strip('"')], folder)
+    for (name,) in list(csv.reader(run([program, "sql", "-r", "csv", "-q", query], folder).splitlines()))[1:]:
+        run([program, "branch", "-D", name], folder)
 
 
 def run(command: list[str], folder: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from doltflow.errors import DoltError
 from doltflow.model.access import Mode
-from doltflow.model.quoting import literal, quote
+from doltflow.model.quoting import quote
+from doltflow.sources.dolt.between import between
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.definition import existing_columns
 from doltflow.sources.dolt.refs import hash_of, hash_of_table
@@ -153,7 +154,7 @@ def _take_back_rows(connection: Connection, commit: str, replaced: set[str]) -> 
         return False
     for table, names in keys.items():
         listed = ", ".join(map(quote, names))
-        source = f"dolt_diff({literal(parent)}, {literal(commit)}, {literal(table)})"
+        source = between(parent, commit, table)
         added = ", ".join(quote(f"to_{name}") for name in names)
         connection.rows(f"delete from {quote(table)} where ({listed}) in (select {added} from {source})")
     return True
@@ -161,7 +162,7 @@ def _take_back_rows(connection: Connection, commit: str, replaced: set[str]) -> 
 
 def _rows_differ(connection: Connection, table: str, commit: str, later: str) -> bool:
     """Whether a row that a table had at a commit is another one, or gone, at a later commit."""
-    source = f"dolt_diff({literal(commit)}, {literal(later)}, {literal(table)})"
+    source = between(commit, later, table)
     return bool(connection.rows(f"select 1 from {source} where diff_type <> 'added' limit 1"))
 
 
