@@ -218,27 +218,26 @@ def test_what_is_not_there(hostile: Hostile, name: str, capsys: pytest.CaptureFi
         assert err.startswith("error: ")
 
 
-@pytest.mark.parametrize(
-    "name", ["-D", "--force", "-f", "--help", "--", "-", "a b", " a", "x" * 10_000, f"n{STEERING}"]
-)
-def test_branches_that_dolt_would_take_for_options(
-    hostile: Hostile, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+BRANCHES = ["-D", "--force", "-f", "--help", "--", "-", "a b", " a", "x" * 10_000, f"n{STEERING}"]
+
+
+def test_branches_that_dolt_would_take_for_options(hostile: Hostile, capsys: pytest.CaptureFixture[str]) -> None:
     before = [footprint(session.database.folder) for session in (hostile.source, hostile.target)]
     commit = hostile.source.resolve("main~1")
-    for arguments in (
-        ["backtest", "-d", SOURCE, "--commit", commit, f"--branch={name}"],
-        ["backtest", "-d", SOURCE, "--commit", commit, f"--branch={name}", "--dry-run"],
-        ["replay", hostile.first.pathspec, f"--branch={name}"],
-        ["backtest", "--remove", name, "--yes"],
-        ["cat", "-d", TARGET, f"--at={name}", "--", "it's"],
-    ):
-        found = main(arguments)
-        out, err = capsys.readouterr()
-        assert found in (2, 3), (arguments, out)
-        assert out == ""
-        assert steers(err) == []
-        assert len(err) < 3_000
+    for name in BRANCHES:
+        for arguments in (
+            ["backtest", "-d", SOURCE, "--commit", commit, f"--branch={name}"],
+            ["backtest", "-d", SOURCE, "--commit", commit, f"--branch={name}", "--dry-run"],
+            ["replay", hostile.first.pathspec, f"--branch={name}"],
+            ["backtest", "--remove", name, "--yes"],
+            ["cat", "-d", TARGET, f"--at={name}", "--", "it's"],
+        ):
+            found = main(arguments)
+            out, err = capsys.readouterr()
+            assert found in (2, 3), (arguments, out)
+            assert out == ""
+            assert steers(err) == []
+            assert len(err) < 3_000
     assert [footprint(session.database.folder) for session in (hostile.source, hostile.target)] == before
 
 
