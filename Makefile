@@ -5,7 +5,7 @@ PYTHON ?= python3
 COMPLETE := .venv/.complete
 WITH_DOLT := dolt=$$(PYTHON=.venv/bin/python .ci/get-dolt) && export PATH="$(CURDIR)/.venv/bin:$$dolt:$$PATH" &&
 
-.PHONY: setup demo test test-long bench bench-full clean
+.PHONY: setup demo test test-long test-served fuzz bench bench-full clean
 
 setup: $(COMPLETE)
 	@PYTHON=.venv/bin/python .ci/get-dolt >/dev/null
@@ -35,9 +35,21 @@ test: setup
 	.venv/bin/mypy
 	@$(WITH_DOLT) $(PYTEST) -m "not long" $(ARGS)
 
+# The same with the databases on a real server, found by its address.
+SERVED := $(addprefix tests/test_,$(addsuffix .py,recorder_again recorder_joins recorder_outside recorder_reads \
+	recorder_record recorder_retry recorder_world recorder_writes trace replay replay_resumed rerun_safety backtest sweep \
+	diff))
+test-served: setup
+	@$(WITH_DOLT) $(PYTEST) -m "not long and not folder" --served $(or $(ARGS),$(SERVED))
+
 # The few long ones: reruns that are killed, the demo from nothing, the commands of the README, real prices.
 test-long: setup
 	@$(WITH_DOLT) $(PYTEST) -m long $(ARGS)
+
+# Inputs nobody would think of, FUZZ of them for each target, other ones every time; `make test` tries a few.
+FUZZ ?= 10000
+fuzz: setup
+	@$(WITH_DOLT) FUZZ=$(FUZZ) $(PYTEST) tests/fuzz $(ARGS)
 
 bench: setup
 	@$(WITH_DOLT) .venv/bin/python tests/bench

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 from conftest import FlowRun, dolt, footprint
 from flows.harness import World, world
 from hostile import NAMES, STEERING, steers
+from test_cli import in_terminal
 
 from doltflow.cli.entry import main
 from doltflow.model.quoting import literal, quote
@@ -216,6 +218,19 @@ def test_what_is_not_there(hostile: Hostile, name: str, capsys: pytest.CaptureFi
         assert steers(err) == [], arguments
         assert len(err) < 3_000, arguments
         assert err.startswith("error: ")
+
+
+def test_a_terminal_is_shown_no_row_that_steers_it(hostile: Hostile) -> None:
+    both = [f"{SOURCE}@main~1", f"{SOURCE}@main"]
+    for arguments in (
+        ["cat", "-d", SOURCE, "it's"],
+        ["cat", "-d", SOURCE, "it's", "--output", "jsonl"],
+        ["diff", *both, "--table", NAMES[-1]],
+        *(["diff", *both, "--table", NAMES[-1], "--output", output] for output in ("sql", "csv", "jsonl")),
+    ):
+        shown = in_terminal(80, sys.executable, "-m", "doltflow", *arguments, NO_COLOR="1")
+        assert set(steers(shown)) <= {"\t"}, arguments
+        assert "\\x1b" in shown or "\\u001b" in shown
 
 
 BRANCHES = ["-D", "--force", "-f", "--help", "--", "-", "a b", " a", "x" * 10_000, f"n{STEERING}"]
