@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from served import Backend, backend, server_of, servers
 
 from doltflow.sources.dolt import Session
 from doltflow.sources.dolt.folder import Folder
+
+# How long an example takes is up to the machine, which may be busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 FLOWS = Path(__file__).parent / "flows"
 
