@@ -216,7 +216,7 @@ def test_a_database_that_is_asked_for_is_looked_at_though_it_is_elsewhere(
         ("plain", "The folder `plain` is not a Dolt database"),
         ("./nowhere", "There is no folder `./nowhere`"),
         ("file", "The folder `file` is not a Dolt database"),
-        ("~nobody-here/x", "`~nobody-here/x` cannot be opened as a database"),
+        ("~nobody-here/x", "There is no folder `~nobody-here/x`"),
         ("nul\0", "cannot be opened|There is no database"),
         ("", "There is no database|not a Dolt database"),
     ],
