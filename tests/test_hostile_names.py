@@ -12,7 +12,7 @@ from typing import Any
 
 import networkx
 import pytest
-from conftest import FlowRun, dolt, footprint
+from conftest import FlowRun, dolt, folder_of, footprint
 from flows.harness import World, world
 from hostile import NAMES, STEERING, steers
 from test_cli import in_terminal
@@ -147,7 +147,7 @@ def test_a_patch_applies(hostile: Hostile, capsys: pytest.CaptureFixture[str]) -
     connection = hostile.source._connection
     connection.use()
     connection.rows("call dolt_branch('scratch', 'main~1')")
-    dolt(hostile.source.database.folder, "--branch", "scratch", "sql", stdin=patch)
+    dolt(folder_of(hostile.source), "--branch", "scratch", "sql", stdin=patch)
     for name in NAMES:
         hashes = [hostile.source.table_hash(name, branch) for branch in ("scratch", "main")]
         assert hashes[0] == hashes[1] is not None, name
@@ -237,7 +237,7 @@ BRANCHES = ["-D", "--force", "-f", "--help", "--", "-", "a b", " a", "x" * 10_00
 
 
 def test_branches_that_dolt_would_take_for_options(hostile: Hostile, capsys: pytest.CaptureFixture[str]) -> None:
-    before = [footprint(session.database.folder) for session in (hostile.source, hostile.target)]
+    before = [footprint(folder_of(session)) for session in (hostile.source, hostile.target)]
     commit = hostile.source.resolve("main~1")
     for name in BRANCHES:
         for arguments in (
@@ -253,7 +253,7 @@ def test_branches_that_dolt_would_take_for_options(hostile: Hostile, capsys: pyt
             assert out == ""
             assert steers(err) == []
             assert len(err) < 3_000
-    assert [footprint(session.database.folder) for session in (hostile.source, hostile.target)] == before
+    assert [footprint(folder_of(session)) for session in (hostile.source, hostile.target)] == before
 
 
 def test_files_of_any_name(hostile: Hostile, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
