@@ -5,7 +5,7 @@ PYTHON ?= python3
 COMPLETE := .venv/.complete
 WITH_DOLT := dolt=$$(PYTHON=.venv/bin/python .ci/get-dolt) && export PATH="$(CURDIR)/.venv/bin:$$dolt:$$PATH" &&
 
-.PHONY: setup demo test test-long test-served fuzz bench bench-full clean
+.PHONY: setup demo test test-long test-served fuzz torture bench bench-full clean
 
 setup: $(COMPLETE)
 	@PYTHON=.venv/bin/python .ci/get-dolt >/dev/null
@@ -33,7 +33,7 @@ test: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	@$(WITH_DOLT) $(PYTEST) -m "not long" $(ARGS)
+	@$(WITH_DOLT) $(PYTEST) -m "not long and not torture" $(ARGS)
 
 # The same with the databases on a real server, found by its address.
 SERVED := $(addprefix tests/test_,$(addsuffix .py,recorder_again recorder_joins recorder_outside recorder_reads \
@@ -44,7 +44,11 @@ test-served: setup
 
 # The few long ones: reruns that are killed, the demo from nothing, the commands of the README, real prices.
 test-long: setup
-	@$(WITH_DOLT) $(PYTEST) -m long $(ARGS)
+	@$(WITH_DOLT) $(PYTEST) -m "long and not torture" $(ARGS)
+
+# Kills at random moments and many writers, in the full numbers: TORTURE_KILLS=100 of them, TORTURE_SEED to repeat one.
+torture: setup
+	@$(WITH_DOLT) $(PYTEST) -m torture -s $(ARGS)
 
 # Inputs nobody would think of, FUZZ of them for each target, other ones every time; `make test` tries a few.
 FUZZ ?= 10000

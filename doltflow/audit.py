@@ -14,6 +14,7 @@ from doltflow.model.access import Access
 from doltflow.model.artifact import Record
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
+from doltflow.model.run import Status
 from doltflow.model.table import TableVersion
 from doltflow.sources.metaflow.store import Store
 from doltflow.sources.metaflow.stored import StoredRun
@@ -195,6 +196,7 @@ class _Checked:
             for task, error in records.artifacts.broken:
                 yield Disagreement("artifact-broken", f"{task}: {error.message}", run)
             yield from self._gone(records)
+            yield from self._unfinished(records)
             yield from compare(self._workspace, run, records.artifacts.record, records.commits)
             yield from self._named_commits(records)
 
@@ -209,6 +211,26 @@ class _Checked:
             task = commit.run.pathspec if commit.run is not None else records.run
             text = f"The commit {commit.hash} of `{commit.database}` is of {task}, which is gone from Metaflow's store."
             yield Disagreement("run-missing", text, str(records.run), commit.database, commit.hash)
+
+    def _unfinished(self, records: _Records) -> Iterator[Disagreement]:
+        """The commits of tasks that ended, as by a kill, before they stored an artifact; of no run that still runs."""
+        if self._in_store is None or records.run not in self._in_store:
+            return
+        stored = {task.pathspec for task in records.artifacts.record.tasks}
+        stored |= {str(task) for task, _ in records.artifacts.broken}
+        lacking = [
+            (commit, str(commit.run.pathspec))
+            for commit in records.commits
+            if commit.run is not None and commit.run.version is not None and str(commit.run.pathspec) not in stored
+        ]
+        if not lacking or self._workspace.ask_store(partial(_status, run=records.run)) == "running":
+            return
+        for commit, task in lacking:
+            text = (
+                f"The commit {commit.hash} of `{commit.database}` is of {task}, which stored no artifact: it was ended "
+                "after it had committed."
+            )
+            yield Disagreement("artifact-missing", text, str(records.run), commit.database, commit.hash)
 
     def _named_commits(self, records: _Records) -> Iterator[Disagreement]:
         """The commits that the records name and that are gone, or that nothing leads to any more."""
@@ -270,6 +292,10 @@ class _Checked:
             for found in Heads(workspace, name, written, only).found():
                 if not isinstance(asked, Pathspec) or found.run == str(asked):
                     yield found
+
+
+def _status(store: Store, run: Pathspec) -> Status:
+    return store.run(run, store.read(run), edges=False).status
 
 
 def _started(store: Store, asked: TableVersion | Pathspec | None) -> dict[Pathspec, datetime]:

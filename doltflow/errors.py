@@ -103,6 +103,21 @@ class DatabaseLockedError(DoltError):
     code = "database-locked"
 
 
+class ConnectionLostError(DoltError):
+    """The server ended, or stopped answering, while it was asked."""
+
+    code = "connection-lost"
+
+
+FREE_SPACE = "Free some space there, then run it again: no table is half-written."
+
+
+class DiskFullError(DoltError):
+    """There is no room for what is to be written."""
+
+    code = "disk-full"
+
+
 class TableNotFoundError(DoltError):
     """A table does not exist at the commit that was asked for."""
 

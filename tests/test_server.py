@@ -22,7 +22,7 @@ HOLD = """
 import sys, time
 from doltflow.sources.dolt import Database
 with Database.at(sys.argv[1]).open() as session:
-    print(session._endpoint.port, flush=True)
+    print(session._connection.endpoint.port, flush=True)
     sys.stdin.readline()
 """
 

@@ -75,8 +75,7 @@ class DoltDT:
         try:
             self._journal.begin()
             if self._place.config is not None:
-                with self._place.session(self._place.database()) as session:
-                    self._place.pin(session)
+                self._place.ask(self._place.database(), self._place.pin)
         except BaseException:
             self._close()
             raise
@@ -145,8 +144,10 @@ class DoltDT:
         with self._recording():
             if self._again is not None:
                 return self._again.read(table, request)
-            with self._place.session(self._place.database()) as session:
-                return self._reader.table(session, table, self._pinned(session, request.key), request)
+            return self._place.ask(
+                self._place.database(),
+                lambda session: self._reader.table(session, table, self._pinned(session, request.key), request),
+            )
 
     def sql(
         self, query: str, as_key: str, *, as_: As = "pandas", dtypes: DTypes = "arrow", batches: bool = False
@@ -173,8 +174,10 @@ class DoltDT:
         with self._recording():
             if self._again is not None:
                 return self._again.sql(query, request)
-            with self._place.session(self._place.database()) as session:
-                return self._reader.query(session, query, self._pinned(session, as_key), request)
+            return self._place.ask(
+                self._place.database(),
+                lambda session: self._reader.query(session, query, self._pinned(session, as_key), request),
+            )
 
     def diff(self, from_commit: str, to_commit: str, table: str | Sequence[str]) -> dict[str, Any]:
         """The rows of tables that differ between two commits.
@@ -194,15 +197,17 @@ class DoltDT:
         for name in (from_commit, to_commit, *names):
             text(name, "name of a commit or table")
         database, _ = self._database(names[0] if names else None)
-        with self._recording(), self._place.session(database) as session:
-            config = self._place.pinned_config(session)
-            frames = {}
-            for name in names:
-                # In a replay a name that moves stands for what it stood for.
-                ends = self._place.recorded_ends(session, name)
-                ends = ends or (self._place.resolved(session, from_commit), self._place.resolved(session, to_commit))
-                frames[name] = self._reader.diff(session, config, ends, name)
-            return frames
+        with self._recording():
+            return {
+                name: self._place.ask(database, partial(self._differing, from_commit, to_commit, name))
+                for name in names
+            }
+
+    def _differing(self, from_commit: str, to_commit: str, table: str, session: Session) -> Any:
+        # In a replay a name that moves stands for what it stood for.
+        ends = self._place.recorded_ends(session, table)
+        ends = ends or (self._place.resolved(session, from_commit), self._place.resolved(session, to_commit))
+        return self._reader.diff(session, self._place.pinned_config(session), ends, table)
 
     def get_run(
         self, table: str, ref: str | None = None, *, branch: str | None = None, commit: str | None = None

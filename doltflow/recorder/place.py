@@ -1,12 +1,15 @@
 """Where a context reads and writes: its sessions with databases, and its pin."""
 
+import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from doltflow.errors import DatabaseNotFoundError, UsageError
+from doltflow.errors import ConnectionLostError, DatabaseNotFoundError, UsageError
 from doltflow.model.access import Access
 from doltflow.model.artifact import DatabaseConfig
 from doltflow.model.pins import DatabasePin
@@ -24,6 +27,9 @@ from doltflow.sources.dolt import (
     name_of,
 )
 from doltflow.sources.metaflow.running import FindTask
+
+Answer = TypeVar("Answer")
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,19 @@ class Place:
         """A session with a database: the context's own, or one for this call alone."""
         with database.open() if self._sessions is None else self._sessions.session(database) as session:
             yield session
+
+    def ask(self, database: Database, question: Callable[[Session], Answer]) -> Answer:
+        """What a question that only reads gives; it is asked again where the server ends meanwhile.
+
+        Raises:
+            ConnectionLostError: It ended again and again.
+        """
+        for attempt in range(1, _TRIES):
+            with suppress(ConnectionLostError), self.session(database) as session:
+                return question(session)
+            time.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311  Jitter is no secret.
+        with self.session(database) as session:
+            return question(session)
 
     def pin(self, session: Session) -> Pin:
         """The pin of the configuration's database, made at the first question and kept."""

@@ -29,6 +29,9 @@ class Sessions:
         with self._lock:
             self._stop_timer()
             try:
+                kept = self._sessions.get(database.location)
+                if kept is not None and not kept.is_alive():
+                    self._forget()  # Its server was killed.
                 if database.location not in self._sessions:
                     self._sessions[database.location] = self._stack.enter_context(database.open())
                 yield self._sessions[database.location]
@@ -39,8 +42,11 @@ class Sessions:
         """Ends all sessions; a later question opens them again."""
         with self._lock:
             self._stop_timer()
-            self._sessions.clear()
-            self._stack.close()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._sessions.clear()
+        self._stack.close()
 
     def _start_timer(self) -> None:
         self._stop_timer()

@@ -49,9 +49,10 @@ class Writer:
         self._check(table, key, mode)
         from doltflow.sources.dolt.write import Write, prepare
 
-        with self._place.session(self._place.database()) as session:
+        waiting = {pending.write.table.casefold(): pending.write.table for pending in self._pending}
+
+        def take(session: Session) -> _Pending:
             branch = self._place.write_branch(session)
-            waiting = {pending.write.table.casefold(): pending.write.table for pending in self._pending}
             name = waiting.get(table.casefold()) or _spelled(session, table, branch)
             write = Write(name, prepare(df, pks), mode, tuple((types or {}).items()))
             if table.casefold() not in waiting:  # Else the table is going to be another one than it is now.
@@ -69,8 +70,11 @@ class Writer:
                 rows=write.frame.table.num_rows,
                 mode=mode,
             )
-        self._pending.append(_Pending(write, access))
-        self._journal.remember(access, df)
+            return _Pending(write, access)
+
+        pending = self._place.ask(self._place.database(), take)
+        self._pending.append(pending)
+        self._journal.remember(pending.access, df)
 
     def _check(self, table: object, key: object, mode: object) -> None:
         if self._journal.task is None:
@@ -96,12 +100,12 @@ class Writer:
         task = self._journal.task
         if task is None or self._place.config is None or not (self._pending or self._place.undoes()):
             return []
-        with self._place.session(self._place.database()) as session:
-            pin = self._place.pin(session)
+        database = self._place.database()
+        pin, branch = self._place.ask(database, self._place.pin), self._place.ask(database, self._place.write_branch)
+        with self._place.session(database) as session:
             message = self._journal.message(task, [pending.access for pending in self._pending])
             author = self._place.author(session) or ""
             writes = [pending.write for pending in self._pending]
-            branch = self._place.write_branch(session)
             commit, stored = session.commit_writes(branch, writes, message, author, pin.undo)
         self._committed = commit
         return [

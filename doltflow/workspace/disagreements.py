@@ -25,6 +25,7 @@ DisagreementKind = Literal[
     "write-not-in-artifact",
     "trailer-broken",
     "artifact-broken",
+    "artifact-missing",
     "changed-by-hand",
     "rewritten",
     "uncommitted",

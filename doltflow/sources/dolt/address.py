@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from doltflow.errors import SettingsError, UsageError, nearest
 from doltflow.sources.dolt.author import configured_author
 from doltflow.sources.dolt.endpoint import Endpoint, SslMode
+from doltflow.sources.dolt.server import runtime_folder
 
 SCHEME = "mysql://"
 _DEFAULT_PORT, _DEFAULT_USER = 3306, "root"
@@ -119,7 +120,16 @@ class Address:
         Raises:
             SettingsError: The password cannot be read.
         """
-        yield Endpoint(self.host, self.port, self.user, self._password(), None, self.ssl_mode, self.ssl_ca)
+        yield self.served_again()
+
+    def served_again(self) -> Endpoint:
+        """The server of `serving`, after the connection to it was lost.
+
+        Raises:
+            SettingsError: The password cannot be read.
+        """
+        queues = runtime_folder(self.identity)
+        return Endpoint(self.host, self.port, self.user, self._password(), None, self.ssl_mode, self.ssl_ca, queues)
 
     def _password(self) -> str:
         file = self.password_file or os.environ.get(_PASSWORD_FILE)

@@ -3,7 +3,7 @@
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,11 +14,13 @@ from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 
 from doltflow.errors import (
+    FREE_SPACE,
     AccessDeniedError,
     BadValueError,
     ColumnNotFoundError,
+    ConnectionLostError,
+    DiskFullError,
     DoltError,
-    DoltVersionError,
     QueryError,
     RefNotFoundError,
     ServerUnreachableError,
@@ -26,8 +28,9 @@ from doltflow.errors import (
     TableNotFoundError,
 )
 from doltflow.sources.dolt.endpoint import Endpoint
+from doltflow.sources.dolt.program import check_version
 
-OLDEST = (1, 83, 0)
+_LOST = {1053, 2006, 2013}
 _NO_TABLE, _NO_COLUMN, _NO_DATABASE, _SYNTAX = 1146, 1054, 1049, 1064
 # Duplicates, values that a type or a constraint does not take.
 _VALUE = {1048, 1062, 1264, 1265, 1292, 1364, 1366, 1406, 1451, 1452, 3140, 3819}
@@ -69,8 +72,9 @@ class Connection:
     before_stream: ClassVar[tuple[str, ...]] = ()
     """Statements that the connection of a stream begins with."""
 
-    def __init__(self, endpoint: Endpoint, database: str) -> None:
+    def __init__(self, endpoint: Endpoint, database: str, renew: Callable[[], Endpoint] | None = None) -> None:
         self._endpoint = endpoint
+        self._renew = renew
         self.database = database
         self._revision: str | None = None
         with translated():
@@ -86,6 +90,19 @@ class Connection:
         with suppress(OSError):
             self._raw._sock.shutdown(socket.SHUT_RDWR)
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the server is that it is connected to."""
+        return self._endpoint
+
+    def is_alive(self) -> bool:
+        """Whether the server still answers."""
+        try:
+            self._raw.ping(reconnect=False)
+        except (pymysql.err.Error, OSError):
+            return False
+        return True
+
     def beside(self) -> "Connection":
         """Another connection to the same database, at its default branch."""
         return Connection(self._endpoint, self.database)
@@ -96,8 +113,10 @@ class Connection:
         return self._revision or self.database
 
     def reconnect(self) -> None:
-        """Connects anew after the connection was lost or interrupted."""
+        """Connects anew after the connection was lost or interrupted; to another server where that one is gone."""
         self.close()
+        if self._renew is not None:
+            self._endpoint = self._renew()
         with translated():
             self._raw = _connect(self._endpoint)
         self._revision = None
@@ -109,13 +128,7 @@ class Connection:
             DoltVersionError: It is older than doltflow supports.
         """
         version = str(self.value("select dolt_version()"))
-        numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-        if numbers < OLDEST:
-            oldest = ".".join(map(str, OLDEST))
-            raise DoltVersionError(
-                f"This is Dolt {version}; doltflow needs {oldest} or later.",
-                "Install a newer Dolt: https://docs.dolthub.com/introduction/installation",
-            )
+        check_version(version)
         return version
 
     def databases(self) -> list[str]:
@@ -261,8 +274,13 @@ def translated(query: str | bytes = "") -> Iterator[None]:
 
 
 def _translate(number: int, message: str, query: str | bytes) -> DoltError:
-    if not message:
-        return DoltError("The connection to Dolt is lost.")
+    if not message or number in _LOST or message == "context canceled":
+        return ConnectionLostError(
+            f"The connection to Dolt's server is lost{': ' if message else ''}{message.strip().rstrip('.')}.",
+            "Run it again. Did something end the server, or did memory run out?",
+        )
+    if "no space left on device" in message:
+        return DiskFullError(f"The disk of the database is full. Dolt says: {message.strip().rstrip('.')}.", FREE_SPACE)
     text = f"Dolt says: {message.strip().rstrip('.')}."
     if number in _UNREACHABLE:
         return ServerUnreachableError(text, "Does it run, and is the address right (host, port, `ssl-mode`)?")

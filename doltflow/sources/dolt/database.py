@@ -11,6 +11,7 @@ from doltflow.errors import DatabaseNotFoundError, DoltError, UsageError, neares
 from doltflow.sources.dolt.address import Address, is_address
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.folder import Folder, databases_in, folder_of, is_database
+from doltflow.sources.dolt.leftovers import remove_leftovers
 from doltflow.sources.dolt.session import Session
 
 Location = Folder | Address
@@ -83,11 +84,12 @@ class Database:
             DoltError: It cannot be served, or the server does not answer or let us in.
         """
         with self.location.serving() as endpoint:
-            connection = Connection(endpoint, self.location.name)
+            connection = Connection(endpoint, self.location.name, self.location.served_again)
             try:
                 version = connection.check_version()
                 connection.database = self._served_name(connection.databases())
-                session = Session(self, connection, endpoint, version)
+                remove_leftovers(connection)
+                session = Session(self, connection, version)
                 try:
                     yield session
                 finally:

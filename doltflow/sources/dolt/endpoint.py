@@ -20,6 +20,7 @@ class Endpoint:
             the server. It is there only while a file is loaded: else no query writes one.
         ssl_mode: Whether the connection is encrypted, and what is asked of the server's certificate.
         ssl_ca: File with the certificates of the authorities that are trusted; the system's without it.
+        queues: The folder in which the processes of this machine wait for their turn to write.
     """
 
     host: str
@@ -29,3 +30,4 @@ class Endpoint:
     load_folder: Path | None = None
     ssl_mode: SslMode = "DISABLED"
     ssl_ca: str | None = None
+    queues: Path | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from doltflow.sources.dolt.author import configured_author
 from doltflow.sources.dolt.endpoint import Endpoint
-from doltflow.sources.dolt.server import serving
+from doltflow.sources.dolt.server import served_again, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,14 @@ class Folder:
         """
         with serving(self.path) as endpoint:
             yield endpoint
+
+    def served_again(self) -> Endpoint:
+        """The server of `serving` after the connection to it was lost: another one where that one is gone.
+
+        Raises:
+            DoltError: It cannot be served.
+        """
+        return served_again(self.path)
 
 
 def is_database(folder: Path) -> bool:

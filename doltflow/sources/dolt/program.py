@@ -1,13 +1,15 @@
 """The `dolt` program, for what has no other way: making a database, and telling its version."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from doltflow.errors import DoltError, DoltNotFoundError
+from doltflow.errors import DoltError, DoltNotFoundError, DoltVersionError
 
+OLDEST = (1, 83, 0)
 INSTALL = "Install Dolt: https://docs.dolthub.com/introduction/installation"
 
 
@@ -51,6 +53,19 @@ def run_dolt(
     if done.returncode != 0:
         raise DoltError(f"`dolt {arguments[0]}` failed in {folder}: {(done.stderr or done.stdout).strip()}")
     return done.stdout
+
+
+def check_version(version: str) -> None:
+    """Makes sure that doltflow supports a version of Dolt.
+
+    Raises:
+        DoltVersionError: It is too old.
+    """
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < OLDEST:
+        raise DoltVersionError(
+            f"This is Dolt {version}; doltflow needs {'.'.join(map(str, OLDEST))} or later.",
+            "Install a newer Dolt: https://docs.dolthub.com/introduction/installation",
+        )
 
 
 def dolt_version() -> str:

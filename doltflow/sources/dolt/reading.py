@@ -16,7 +16,6 @@ from typing import Any
 from doltflow.errors import DoltError, QueryError
 from doltflow.model.quoting import literal
 from doltflow.sources.dolt.connection import Connection, Stream
-from doltflow.sources.dolt.endpoint import Endpoint
 
 READER = "doltflow_reader"
 _EXPLAIN = "explain plan "
@@ -68,13 +67,9 @@ def _moved(message: str) -> str:
     return re.sub(r"(?<=at position )\d+", lambda found: str(int(found[0]) - len(_EXPLAIN)), message)
 
 
-def reading(connection: Connection, endpoint: Endpoint) -> ReadingConnection:
-    """A connection that can only read, beside one that may do everything.
-
-    Args:
-        connection: The one that may do everything.
-        endpoint: Where it leads to.
-    """
+def reading(connection: Connection) -> ReadingConnection:
+    """A connection that can only read, beside one that may do everything."""
+    endpoint = connection.endpoint
     if endpoint.load_folder is None:  # Somebody else's server, whose accounts are not ours to make.
         return ReadingConnection(endpoint, connection.database)
     # Whoever knows the server's secret knows the account's: nothing has to be kept for the other users of the server.

@@ -16,6 +16,7 @@ from doltflow.model.quoting import quote
 from doltflow.sources.dolt.between import between
 from doltflow.sources.dolt.column import Column, uncollated
 from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.locks import free_lock, take_lock
 from doltflow.sources.dolt.supervisor import TEMPORARY
 
 LONGEST_BRANCH = 250
@@ -151,7 +152,9 @@ def compose(connection: Connection, base: str, other: str, tables: Sequence[str]
         tables: Their names.
     """
     connection.use()
-    name = f"{TEMPORARY}composed-{uuid.uuid4().hex}"
+    own = f"composed-{uuid.uuid4().hex}"
+    name = TEMPORARY + own
+    take_lock(connection, own, 0)  # Nobody else knows the name.
     connection.rows("call dolt_branch(%s, %s)", [name, base])
     try:
         connection.use(name)
@@ -161,6 +164,7 @@ def compose(connection: Connection, base: str, other: str, tables: Sequence[str]
     finally:
         connection.use()
         connection.rows("call dolt_branch('-D', %s)", [name])
+        free_lock(connection, own)
 
 
 def create_branch(connection: Connection, name: str, commit: str, database: str) -> None:

@@ -23,12 +23,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from doltflow.errors import DatabaseLockedError, DoltError, SettingsError
+from doltflow.errors import FREE_SPACE, DatabaseLockedError, DiskFullError, DoltError, SettingsError
 from doltflow.sources.dolt.endpoint import Endpoint
-from doltflow.sources.dolt.program import find_dolt
-from doltflow.sources.dolt.supervisor import LOAD_FOLDER, remove_temporary_branches
+from doltflow.sources.dolt.program import check_version, dolt_version, find_dolt
+from doltflow.sources.dolt.supervisor import LOAD_FOLDER, is_gone, remove_temporary_branches
+from doltflow.sources.dolt.turns import turn
 
 _LOCAL_USER = "__dolt_local_user__"
+_LEAST_ROOM = 1 << 20
 _STOP_SECONDS = 30.0
 _READY_SECONDS = 10.0
 _CONFIG = """\
@@ -85,19 +87,32 @@ def serving(folder: Path) -> Iterator[Endpoint]:
     folder = folder.resolve()
     runtime = runtime_folder(folder)
     with (runtime / "users.lock").open("a+") as users:
-        with _start_lock(runtime, folder):
-            _lock(users.fileno(), fcntl.LOCK_SH, folder)
-            endpoint = _attach(folder, runtime) or _start(folder, runtime)
+        deadline = time.monotonic() + lock_timeout()
+        with _start_lock(runtime, folder, deadline):
+            _lock(users.fileno(), fcntl.LOCK_SH, folder, deadline)
+            endpoint = _attach(folder, runtime) or _start(folder, runtime, deadline)
         try:
             yield endpoint
         finally:
-            with _start_lock(runtime, folder):
+            with _start_lock(runtime, folder, time.monotonic() + lock_timeout()):
                 with suppress(BlockingIOError):
                     fcntl.flock(users.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
                     _stop(folder, runtime)
                 # By word, as a child that was forked meanwhile has the same open file.
                 fcntl.flock(users.fileno(), fcntl.LOCK_UN)
             _reap()
+
+
+def served_again(folder: Path) -> Endpoint:
+    """The server of a folder that this process has open, after the connection to it was lost: another one, if need be.
+
+    Raises:
+        DatabaseLockedError, DoltError: As `serving` says.
+    """
+    folder = folder.resolve()
+    runtime, deadline = runtime_folder(folder), time.monotonic() + lock_timeout()
+    with _start_lock(runtime, folder, deadline):
+        return _attach(folder, runtime) or _start(folder, runtime, deadline)
 
 
 def runtime_folder(database: str | Path) -> Path:
@@ -121,17 +136,16 @@ def runtime_folder(database: str | Path) -> Path:
 
 
 @contextmanager
-def _start_lock(runtime: Path, folder: Path) -> Iterator[None]:
-    with (runtime / "start.lock").open("a+") as file:
-        _lock(file.fileno(), fcntl.LOCK_EX, folder)
+def _start_lock(runtime: Path, folder: Path, deadline: float) -> Iterator[None]:
+    with (runtime / "start.lock").open("a+") as file, turn(runtime / "starting", deadline):
+        _lock(file.fileno(), fcntl.LOCK_EX, folder, deadline)
         try:
             yield
         finally:
             fcntl.flock(file.fileno(), fcntl.LOCK_UN)
 
 
-def _lock(descriptor: int, kind: int, folder: Path) -> None:
-    deadline = time.monotonic() + lock_timeout()
+def _lock(descriptor: int, kind: int, folder: Path, deadline: float) -> None:
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -166,13 +180,13 @@ def _attach(folder: Path, runtime: Path) -> Endpoint | None:
     deadline = time.monotonic() + _READY_SECONDS
     while (info := _read_info(folder)) is not None and not _ended(info.pid):
         if _answers(info.port):
-            return _endpoint(info, folder, ours=_our_pid(runtime) == info.pid)
+            return _endpoint(info, folder, runtime, ours=_our_pid(runtime) == info.pid)
         if time.monotonic() > deadline:  # A note that a dead server left, whose process id somebody else has now.
             break
         time.sleep(0.005)
     # A server of several databases has its note in the folder above them.
     above = _read_info(folder.parent) if _is_held(folder) else None
-    return _endpoint(above, folder, ours=False) if above is not None and _answers(above.port) else None
+    return _endpoint(above, folder, runtime, ours=False) if above is not None and _answers(above.port) else None
 
 
 def _is_held(folder: Path) -> bool:
@@ -187,9 +201,10 @@ def _is_held(folder: Path) -> bool:
     return False
 
 
-def _endpoint(info: _Info, folder: Path, *, ours: bool) -> Endpoint:
+def _endpoint(info: _Info, folder: Path, runtime: Path, *, ours: bool) -> Endpoint:
     # TLS on the loopback address would cost twenty milliseconds and protect nothing.
-    return Endpoint("127.0.0.1", info.port, _LOCAL_USER, info.secret, _load_folder(folder) if ours else None)
+    load_folder = _load_folder(folder) if ours else None
+    return Endpoint("127.0.0.1", info.port, _LOCAL_USER, info.secret, load_folder, queues=runtime)
 
 
 def _load_folder(folder: Path) -> Path:
@@ -204,14 +219,19 @@ def _our_pid(runtime: Path) -> int | None:
         return None
 
 
-def _start(folder: Path, runtime: Path) -> Endpoint:
+def _start(folder: Path, runtime: Path, deadline: float) -> Endpoint:
     program = find_dolt()
-    deadline = time.monotonic() + lock_timeout()
     while True:
-        endpoint, log = _try_start(program, folder, runtime)
+        try:
+            endpoint, log = _try_start(program, folder, runtime)
+        except OSError as error:
+            _check_room(folder, runtime)
+            raise DoltError(f"No server can be started for {folder}: {error}.", f"Look at {runtime}.") from error
         if endpoint is not None:
             return endpoint
+        _check_room(folder, runtime)  # Else Dolt may call a database read-only that it cannot write to.
         if "locked" not in log and "read only" not in log and "already in use" not in log:
+            check_version(dolt_version())  # An older one may not know what it was told.
             raise DoltError(f"Dolt cannot serve {folder}: {log}", "`dolt fsck` in that folder tells more.")
         if time.monotonic() > deadline:
             raise DatabaseLockedError(
@@ -221,6 +241,12 @@ def _start(folder: Path, runtime: Path) -> Endpoint:
         time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
         if (other := _attach(folder, runtime)) is not None:
             return other
+
+
+def _check_room(*folders: Path) -> None:
+    for folder in folders:
+        if shutil.disk_usage(folder).free < _LEAST_ROOM:
+            raise DiskFullError(f"The disk of {folder} is full, so Dolt cannot serve the database.", FREE_SPACE)
 
 
 def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | None, str]:
@@ -256,7 +282,7 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
             info = _read_info(folder)
             if info is not None and info.pid == pid and _answers(info.port):
                 processes.clear()
-                return _endpoint(info, folder, ours=True), ""
+                return _endpoint(info, folder, runtime, ours=True), ""
             time.sleep(0.001)
             ended = _ended(pid)
     return None, _last_line(log) if ended else f"not ready within {_READY_SECONDS:g} s; the database may be locked."
@@ -315,13 +341,7 @@ def _ended(pid: int) -> bool:
             pass
         _children.discard(pid)
         return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:  # It is another user's.
-        return False
-    return False
+    return is_gone(pid)
 
 
 def _reap() -> None:
@@ -343,10 +363,12 @@ def _stop(folder: Path, runtime: Path) -> None:
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
     while _read_info(folder) is not None or (pid in _children and not _ended(pid)):
-        if time.monotonic() > deadline:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            (folder / ".dolt" / "sql-server.info").unlink(missing_ok=True)
+        if (late := time.monotonic() > deadline) or _ended(pid):
+            if late:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if (note := _read_info(folder)) is not None and note.pid == pid:  # One that was killed leaves its note.
+                (folder / ".dolt" / "sql-server.info").unlink(missing_ok=True)
             break
         time.sleep(0.001)
     shutil.rmtree(runtime / "tmp", ignore_errors=True)

@@ -1,12 +1,14 @@
 """What one can ask a database while it is open."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from doltflow.errors import (
     ColumnNotFoundError,
+    ConnectionLostError,
     RefNotFoundError,
     TableNotFoundError,
     UsageError,
@@ -21,7 +23,6 @@ from doltflow.sources.dolt.between import between
 from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.definition import Definition, definition, renamed_columns, renamed_tables, schema_statements
-from doltflow.sources.dolt.endpoint import Endpoint
 from doltflow.sources.dolt.folder import Folder
 from doltflow.sources.dolt.past import Part
 from doltflow.sources.dolt.reading import reading
@@ -41,12 +42,12 @@ if TYPE_CHECKING:  # Arrow and the writing of frames take half a second to impor
 class Session:
     """What one can ask a database while it is open. Every question names its commit or branch."""
 
-    def __init__(self, database: "Database", connection: Connection, endpoint: Endpoint, version: str) -> None:
+    def __init__(self, database: "Database", connection: Connection, version: str) -> None:
         self.database = database
         self.version = version
         self._connection = connection
-        self._endpoint = endpoint
         self._reading: Connection | None = None
+        self._reads_at = connection.endpoint
 
     def close(self) -> None:
         """Closes what the session has opened itself."""
@@ -60,17 +61,25 @@ class Session:
             written: What a user has written.
             at: The commit to use.
         """
-        if written is not None and self._reading is None:
-            self._reading = reading(self._connection, self._endpoint)
-        asking = self._connection if written is None or self._reading is None else self._reading
+        asking = self._connection if written is None else self._read_only()
         if at is not None:
             asking.use(at)
         return asking
+
+    def _read_only(self) -> Connection:
+        if self._reading is None or self._reads_at != self._connection.endpoint:  # The server is another one by now.
+            self.close()
+            self._reading, self._reads_at = reading(self._connection), self._connection.endpoint
+        return self._reading
 
     @property
     def name(self) -> str:
         """The database's name."""
         return self.database.name
+
+    def is_alive(self) -> bool:
+        """Whether the server still answers."""
+        return self._connection.is_alive()
 
     def default_branch(self) -> str:
         """The branch of the folder's head, else the server's default."""
@@ -271,10 +280,10 @@ class Session:
             DirtyTableError: The table has uncommitted changes on that branch.
             SchemaMismatchError, BadValueError: The frame does not fit the table.
         """
-        from doltflow.sources.dolt.write import check_clean, existing_columns, plan
+        from doltflow.sources.dolt.write import check_before, existing_columns, plan
 
         head = self.branch_head(branch)
-        check_clean(self._connection, branch, write.table)
+        check_before(self._connection, branch, write.table)
         self._connection.use(head)
         plan(write.frame, write.table, existing_columns(self._connection, write.table), write.mode, dict(write.types))
 
@@ -284,9 +293,9 @@ class Session:
         """Stores writes as one commit on a branch; see `doltflow.sources.dolt.write.commit_writes`."""
         from doltflow.sources.dolt.write import commit_writes
 
-        self.branch_head(branch)  # Says what is wrong with a branch that is not there.
-        folder = self._endpoint.load_folder
-        return commit_writes(self._connection, branch, writes, message, author, undo, folder)
+        with suppress(ConnectionLostError):  # Then the writing connects anew.
+            self.branch_head(branch)  # Says what is wrong with a branch that is not there.
+        return commit_writes(self._connection, branch, writes, message, author, undo)
 
     def compose(self, base: str, other: str, tables: Sequence[str]) -> str:
         """A commit that has some tables of `other`, and all else of `base`. No branch leads to it."""

@@ -39,13 +39,28 @@ def stop(pid: int, info: Path) -> None:
     deadline = time.monotonic() + 30
     try:
         os.kill(pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not is_gone(pid):
             time.sleep(0.005)
-            os.kill(pid, 0)
+        if not is_gone(pid):
+            os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return
-    os.kill(pid, signal.SIGKILL)
-    info.unlink(missing_ok=True)
+        pass
+    try:
+        if info.read_text().startswith(f"{pid}:"):  # One that was killed leaves its note.
+            info.unlink(missing_ok=True)
+    except OSError:
+        pass
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, also where its parent has not noticed yet."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except ProcessLookupError:
+        return True
+    except OSError:  # It is another user's, or the system has no such files.
+        return False
 
 
 def remove_temporary_branches(program: str, folder: str) -> None:

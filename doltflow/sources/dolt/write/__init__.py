@@ -1,7 +1,7 @@
 """Writing frames to tables: `prepare` a frame, `plan` its fit to a table, `commit_writes` on a branch."""
 
 from doltflow.sources.dolt.definition import existing_columns
-from doltflow.sources.dolt.write.branch import check_clean
+from doltflow.sources.dolt.write.branch import check_before
 from doltflow.sources.dolt.write.frame import PreparedFrame, prepare
 from doltflow.sources.dolt.write.schema import Plan, plan
 from doltflow.sources.dolt.write.store import StoredWrite, Write, commit_writes
@@ -11,7 +11,7 @@ __all__ = [
     "PreparedFrame",
     "StoredWrite",
     "Write",
-    "check_clean",
+    "check_before",
     "commit_writes",
     "existing_columns",
     "plan",

@@ -1,17 +1,20 @@
 """The way of a commit to a user's branch, past all that the user has not committed there."""
 
-import hashlib
 import re
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from doltflow.errors import DatabaseLockedError, DirtyTableError, DoltError
+from doltflow.errors import ConnectionLostError, DatabaseLockedError, DirtyTableError, DoltError
 from doltflow.model.quoting import literal, quote
 from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.leftovers import finish_move
+from doltflow.sources.dolt.locks import free_lock, lock_key, take_lock
 from doltflow.sources.dolt.refs import hash_of, hash_of_table
 from doltflow.sources.dolt.server import lock_timeout
 from doltflow.sources.dolt.supervisor import TEMPORARY
+from doltflow.sources.dolt.turns import turn
 
 _RENAMED = " -> "
 _FREED_SECONDS = 10  # In which the lock of a statement that was cut off is free; else another writer has it.
@@ -50,6 +53,20 @@ def check_clean(connection: Connection, branch: str, table: str) -> None:
         raise _dirty(branch, table)
 
 
+def check_before(connection: Connection, branch: str, table: str) -> None:
+    """`check_clean` where the branch is not locked: others may be moving it at this very moment.
+
+    Raises:
+        DirtyTableError: The table has uncommitted changes on the branch.
+        DatabaseLockedError: Others held the branch for longer than the limit.
+    """
+    try:
+        check_clean(connection, branch, table)
+    except DirtyTableError:
+        with branch_lock(connection, branch):
+            check_clean(connection, branch, table)
+
+
 def _dirty(branch: str, table: str) -> DirtyTableError:
     return DirtyTableError(
         f"The table `{table}` has uncommitted changes on the branch `{branch}`, so it was not written.",
@@ -61,32 +78,30 @@ def _dirty(branch: str, table: str) -> DirtyTableError:
 def branch_lock(connection: Connection, branch: str) -> Iterator[None]:
     """Writers of one branch come one after the other: Dolt would merge two replacements to their union.
 
+    Those of one machine come in the order in which they asked.
+
     Raises:
         DatabaseLockedError: Others held it for longer than the limit.
     """
-    connection.use(branch)
-    if not _lock(connection, branch, lock_timeout()):
-        raise DatabaseLockedError(
-            f"Other writers have held the branch `{branch}` for longer than {lock_timeout():g} s.",
-            "Wait for them, or raise DOLTFLOW_LOCK_TIMEOUT.",
-        )
-    try:
-        yield
-    finally:
-        _unlock(connection, branch)
-
-
-def _lock(connection: Connection, branch: str, seconds: float) -> bool:
-    return bool(connection.value("select get_lock(%s, %s)", [_lock_name(connection, branch), seconds]) == 1)
-
-
-def _unlock(connection: Connection, branch: str) -> None:
-    with suppress(DoltError):  # A lost connection has freed it.
-        connection.rows("select release_lock(%s)", [_lock_name(connection, branch)])
-
-
-def _lock_name(connection: Connection, branch: str) -> str:
-    return "doltflow:" + hashlib.sha256(f"{connection.database}/{branch}".encode()).hexdigest()[:40]
+    limit = lock_timeout()
+    deadline = time.monotonic() + limit
+    queues = connection.endpoint.queues
+    with ExitStack() as stack:
+        before = 0
+        if queues is not None:
+            before = stack.enter_context(turn(queues / lock_key(connection, branch), deadline))
+        connection.use(branch)
+        if not take_lock(connection, branch, max(deadline - time.monotonic(), 0)):
+            many = f", and {before} of them were still before this one" if before > 1 else ""
+            raise DatabaseLockedError(
+                f"Other writers have held the branch `{branch}` of `{connection.database}` for longer than {limit:g} "
+                f"s{many}. Nothing was written.",
+                "Run it again, or raise DOLTFLOW_LOCK_TIMEOUT.",
+            )
+        try:
+            yield
+        finally:
+            free_lock(connection, branch)
 
 
 @contextmanager
@@ -97,7 +112,12 @@ def temporary_branch(connection: Connection, branch: str, base: str) -> Iterator
     connection.rows("call dolt_branch('-f', %s, %s)", [name, base])
     try:
         yield name
-    finally:
+    except ConnectionLostError:
+        raise  # Without the lock it is for the next who has it, who also needs it to see what was cut off.
+    except BaseException:
+        _remove(connection, branch, name)
+        raise
+    else:
         _remove(connection, branch, name)
 
 
@@ -110,8 +130,9 @@ def _remove(connection: Connection, branch: str, temporary: str) -> None:
     # A connection that was lost or interrupted has lost the lock too: who has it now removes the branch.
     with suppress(DoltError):
         connection.reconnect()
-        connection.use(branch)
-        if _lock(connection, branch, _FREED_SECONDS):
+        if take_lock(connection, branch, _FREED_SECONDS):
+            finish_move(connection, branch)
+            connection.use(branch)
             connection.rows("call dolt_branch('-D', %s)", [temporary])
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from doltflow.errors import DoltError
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.locks import take_lock
 from doltflow.sources.dolt.supervisor import TEMPORARY
 from doltflow.sources.dolt.write.schema import Plan
 
@@ -77,9 +78,10 @@ def _commit(connection: Connection) -> None:
 def _sibling(connection: Connection) -> Iterator[Connection]:
     """A second connection, on a branch of its own that begins where the first one's is and is gone afterwards."""
     name = _name(connection)
-    connection.rows("call dolt_branch('-f', %s, 'HEAD')", [name])
     other = connection.beside()
     try:
+        take_lock(other, name.removeprefix(TEMPORARY), 0)
+        connection.rows("call dolt_branch('-f', %s, 'HEAD')", [name])
         other.use(name)
         yield other
     finally:

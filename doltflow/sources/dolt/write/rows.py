@@ -4,13 +4,14 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from doltflow.errors import SchemaMismatchError
+from doltflow.errors import FREE_SPACE, DiskFullError, DoltError, SchemaMismatchError
 from doltflow.model.access import Mode
 from doltflow.model.quoting import literal, quote
 from doltflow.sources.dolt.column import Column
@@ -93,8 +94,12 @@ def _put(
         _insert(connection, verb, table, columns, [text.filter(mask) for text in texts])
         texts = [text.filter(pc.invert(mask)) for text in texts]
     with _file_in(load_folder) as (file, lines):
-        with lines:
-            write_lines(lines, texts)
+        try:
+            with lines:
+                write_lines(lines, texts)
+        except OSError as error:
+            kind = DiskFullError if error.errno == ENOSPC else DoltError
+            raise kind(f"The rows of `{table}` do not go into a file in {load_folder}: {error}.", FREE_SPACE) from error
         _load(connection, "replace" if verb == "replace" else "", table, columns, file)
 
 

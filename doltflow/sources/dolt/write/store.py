@@ -4,17 +4,20 @@ The work is done on a temporary branch and reaches the user's branch in one step
 together, a failure leaves nothing, and uncommitted changes of other tables stay as they are.
 """
 
+import random
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from doltflow.errors import DoltError
+from doltflow.errors import ConnectionLostError, DoltError
 from doltflow.model.access import Mode
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt.between import between
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.definition import existing_columns
+from doltflow.sources.dolt.leftovers import finish_move
 from doltflow.sources.dolt.refs import hash_of, hash_of_table
 from doltflow.sources.dolt.write.branch import branch_lock, check_clean, move, temporary_branch
 from doltflow.sources.dolt.write.frame import PreparedFrame
@@ -59,9 +62,11 @@ def commit_writes(
     message: str,
     author: str,
     undo: Sequence[str] = (),
-    load_folder: Path | None = None,
 ) -> tuple[str, list[StoredWrite]]:
     """Stores all writes as one commit on a branch, or none of them.
+
+    Where the server ends meanwhile it is tried again, by another one. Whether the branch has the commit is looked at
+    first, so that it never has it twice.
 
     Args:
         connection: To the database.
@@ -70,7 +75,6 @@ def commit_writes(
         message: The commit's message.
         author: `Name <mail>`.
         undo: Commits whose changes are taken back first, the newest first: those of a failed attempt of the same task.
-        load_folder: Where the server may load files from, if it may.
 
     Returns:
         The new commit's hash, and what became of each write. The commit is made even where nothing changed.
@@ -78,29 +82,92 @@ def commit_writes(
     Raises:
         DirtyTableError: A table has uncommitted changes on that branch.
         DatabaseLockedError: Other writers held the branch for longer than the limit.
+        ConnectionLostError: The server ended again and again.
         SchemaMismatchError, BadValueError: A frame does not fit its table as it is now.
     """
-    with branch_lock(connection, branch):
-        for _ in range(_TRIES):
-            base = hash_of(connection, branch)
-            for write in writes:
-                check_clean(connection, branch, write.table)
-            with temporary_branch(connection, branch, base) as temporary:
-                connection.use(temporary)
-                _undo(connection, undo, base, {write.table for write in writes if write.mode == "replace"})
-                before = [hash_of_table(connection, write.table, temporary) for write in writes]
-                with unwatched(connection):
-                    for write in writes:
-                        _apply(connection, write, load_folder)
-                check_references(connection, [write.table for write in writes], temporary, base)
-                commit = _commit(connection, message, author)
-                if move(connection, branch, base, commit):
-                    return commit, [
-                        _stored(connection, write, then, commit) for write, then in zip(writes, before, strict=True)
+    made: list[_Made] = []
+    is_lost = False
+    for attempt in range(1, _TRIES + 1):
+        try:
+            if not connection.is_alive():
+                connection.reconnect()
+            with branch_lock(connection, branch):
+                finish_move(connection, branch)
+                landed = _landed(connection, branch, made)
+                is_lost = False
+                landed = landed or _try(connection, branch, writes, message, author, undo, made)
+                if landed is not None:
+                    return landed.commit, [
+                        _stored(connection, write, then, landed.commit)
+                        for write, then in zip(writes, landed.before, strict=True)
                     ]
+        except DoltError as error:
+            is_lost = is_lost or isinstance(error, ConnectionLostError)
+            if not isinstance(error, ConnectionLostError) or attempt == _TRIES:
+                if is_lost and made:
+                    raise _uncertain(error, branch, made) from error
+                raise
+        _pause(attempt)
     raise DoltError(
         f"The branch `{branch}` was moved by others {_TRIES} times while it was being written.", "Try again."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A commit that was made, and may have reached the branch; and the hashes of the tables before it."""
+
+    commit: str
+    before: tuple[str | None, ...]
+
+
+def _uncertain(error: DoltError, branch: str, made: Sequence[_Made]) -> DoltError:
+    """An error after which nobody could look whether the branch has the commit."""
+    kind = type(error)
+    text = f"{error.message} Whether `{branch}` has the commit {made[-1].commit} by now, `dolt log` tells."
+    uncertain = kind(text, error.hint)
+    uncertain.__cause__ = error
+    return uncertain
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(random.uniform(0.01, 0.1) * attempt)  # noqa: S311  Jitter is no secret.
+
+
+def _try(
+    connection: Connection,
+    branch: str,
+    writes: Sequence[Write],
+    message: str,
+    author: str,
+    undo: Sequence[str],
+    made: list[_Made],
+) -> _Made | None:
+    """Makes the commit and moves the branch to it; None where others have moved it meanwhile."""
+    base = hash_of(connection, branch)
+    for write in writes:
+        check_clean(connection, branch, write.table)
+    with temporary_branch(connection, branch, base) as temporary:
+        connection.use(temporary)
+        _undo(connection, undo, base, {write.table for write in writes if write.mode == "replace"})
+        before = tuple(hash_of_table(connection, write.table, temporary) for write in writes)
+        with unwatched(connection):
+            for write in writes:
+                _apply(connection, write, connection.endpoint.load_folder)
+        check_references(connection, [write.table for write in writes], temporary, base)
+        made.append(_Made(_commit(connection, message, author), before))
+        return made[-1] if move(connection, branch, base, made[-1].commit) else None
+
+
+def _landed(connection: Connection, branch: str, made: Sequence[_Made]) -> _Made | None:
+    """The one of these commits that the branch has."""
+    connection.use(branch)
+    for one in made:
+        # A server that was killed may not have stored it.
+        stored = connection.rows("select 1 from dolt_commits where commit_hash = %s", [one.commit])
+        if stored and connection.value("select dolt_merge_base(%s, %s)", [one.commit, branch]) == one.commit:
+            return one
+    return None
 
 
 def _stored(connection: Connection, write: Write, before: str | None, commit: str) -> StoredWrite:
