@@ -151,11 +151,12 @@ def victims(database: Path, victim: str, step: int) -> list[int]:
 def torture(folder: Path, kills: int, seed: int) -> list[str]:
     """Kills writers at random moments and checks what is left; gives a line about each."""
     chance = random.Random(seed)
-    models = {dirt: build(folder / f"model-{dirt}", dirt) for dirt in DIRT}
+    wanted = [DIRT[number // len(VICTIMS) % len(DIRT)] for number in range(kills)]
+    models = {dirt: build(folder / f"model-{dirt}", dirt) for dirt in dict.fromkeys(wanted)}
     before = {dirt: steady(model) for dirt, model in models.items()}
     length, lines = _length(folder, models["none"]), []
     for number in range(kills):
-        victim, dirt, delay = VICTIMS[number % 4], DIRT[number // 4 % 3], chance.uniform(0, length)
+        victim, dirt, delay = VICTIMS[number % len(VICTIMS)], wanted[number], chance.uniform(0, length)
         line = f"kill {number} of the {victim} after {delay:.3f} s, uncommitted: {dirt}, seed {seed}"
         copy = folder / f"copy{number}"
         shutil.copytree(models[dirt], copy)

@@ -28,24 +28,30 @@ def remove_leftovers(connection: Connection) -> None:
             if not take_lock(connection, branch, 0):
                 continue
             try:
-                with suppress(DoltError):
-                    finish_move(connection, branch)
-                connection.use()
-                connection.rows("call dolt_branch('-D', %s)", [name])
+                clear(connection, branch)
             finally:
                 free_lock(connection, branch)
 
 
-def finish_move(connection: Connection, branch: str) -> None:
+def clear(connection: Connection, branch: str) -> None:
+    """Removes the temporary branch of a branch, if there is one. The lock on the branch must be held."""
+    connection.use()
+    known = {str(name): str(head) for name, head in connection.rows("select name, hash from dolt_branches")}
+    if (commit := known.get(TEMPORARY + branch)) is None:
+        return
+    if known.get(branch) == commit:
+        with suppress(DoltError):
+            _finish_move(connection, branch, commit)
+    connection.use()
+    connection.rows("call dolt_branch('-D', %s)", [TEMPORARY + branch])
+
+
+def _finish_move(connection: Connection, branch: str, commit: str) -> None:
     """Gives a branch the tables of its newest commit where the write that made it was killed between the two.
 
-    The lock on the branch must be held. Dolt moves the head of a branch first, and the tables that one sees there
-    after it: in between, these seem to be changed back by hand.
+    Dolt moves the head of a branch first, and the tables that one sees there after it: in between, these seem to be
+    changed back by hand.
     """
-    known = {str(name): str(head) for name, head in connection.rows("select name, hash from dolt_branches")}
-    commit = known.get(branch)
-    if commit is None or known.get(TEMPORARY + branch) != commit:
-        return
     connection.use(branch)
     message = str(connection.value("select message from dolt_log limit 1"))
     if parse_message(message) is None:
@@ -63,4 +69,4 @@ def finish_move(connection: Connection, branch: str) -> None:
         connection.rows(f"call dolt_checkout(%s, '--', {', '.join(['%s'] * len(now))})", [commit, *now])
     for gone in {str(before) for before, _ in written if before} - set(now):
         connection.rows(f"drop table {quote(gone)}")
-    connection.rows(f"call dolt_reset({', '.join(['%s'] * len(tables))})", tables)
+    connection.rows("call dolt_reset()")  # Dolt has staged all that is there; what was staged before, nobody can tell.

@@ -232,7 +232,7 @@ def _start(folder: Path, runtime: Path, deadline: float) -> Endpoint:
         _check_room(folder, runtime)  # Else Dolt may call a database read-only that it cannot write to.
         if "locked" not in log and "read only" not in log and "already in use" not in log:
             check_version(dolt_version())  # An older one may not know what it was told.
-            raise DoltError(f"Dolt cannot serve {folder}: {log}", "`dolt fsck` in that folder tells more.")
+            raise DoltError(f"Dolt cannot serve {folder}: {log.rstrip('.')}.", "`dolt fsck` in that folder tells more.")
         if time.monotonic() > deadline:
             raise DatabaseLockedError(
                 f"Another Dolt process has held {folder} for longer than {lock_timeout():g} s.",
@@ -268,6 +268,8 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
         )
     )
     log.write_bytes(b"")
+    for name in ("privileges.db", "branch_control.db"):  # No server needs what another one has put there.
+        (runtime / name).unlink(missing_ok=True)
     command = [program, "sql-server", "--config", str(config), "--skip-root-user-initialization"]
     # Each server leaves empty files behind where it looks for a place for temporary ones.
     pid = _spawn(command, {"TMPDIR": os.environ.get("TMPDIR") or str(temporary)}, log)

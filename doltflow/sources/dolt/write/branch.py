@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from doltflow.errors import ConnectionLostError, DatabaseLockedError, DirtyTableError, DoltError
 from doltflow.model.quoting import literal, quote
 from doltflow.sources.dolt.connection import Connection
-from doltflow.sources.dolt.leftovers import finish_move
+from doltflow.sources.dolt.leftovers import clear
 from doltflow.sources.dolt.locks import free_lock, lock_key, take_lock
 from doltflow.sources.dolt.refs import hash_of, hash_of_table
 from doltflow.sources.dolt.server import lock_timeout
@@ -131,9 +131,7 @@ def _remove(connection: Connection, branch: str, temporary: str) -> None:
     with suppress(DoltError):
         connection.reconnect()
         if take_lock(connection, branch, _FREED_SECONDS):
-            finish_move(connection, branch)
-            connection.use(branch)
-            connection.rows("call dolt_branch('-D', %s)", [temporary])
+            clear(connection, branch)
 
 
 def move(connection: Connection, branch: str, base: str, commit: str) -> bool:

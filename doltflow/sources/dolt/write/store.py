@@ -17,7 +17,7 @@ from doltflow.model.quoting import quote
 from doltflow.sources.dolt.between import between
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.definition import existing_columns
-from doltflow.sources.dolt.leftovers import finish_move
+from doltflow.sources.dolt.leftovers import clear
 from doltflow.sources.dolt.refs import hash_of, hash_of_table
 from doltflow.sources.dolt.write.branch import branch_lock, check_clean, move, temporary_branch
 from doltflow.sources.dolt.write.frame import PreparedFrame
@@ -92,7 +92,7 @@ def commit_writes(
             if not connection.is_alive():
                 connection.reconnect()
             with branch_lock(connection, branch):
-                finish_move(connection, branch)
+                clear(connection, branch)
                 landed = _landed(connection, branch, made)
                 is_lost = False
                 landed = landed or _try(connection, branch, writes, message, author, undo, made)
@@ -123,11 +123,8 @@ class _Made:
 
 def _uncertain(error: DoltError, branch: str, made: Sequence[_Made]) -> DoltError:
     """An error after which nobody could look whether the branch has the commit."""
-    kind = type(error)
     text = f"{error.message} Whether `{branch}` has the commit {made[-1].commit} by now, `dolt log` tells."
-    uncertain = kind(text, error.hint)
-    uncertain.__cause__ = error
-    return uncertain
+    return type(error)(text, error.hint)
 
 
 def _pause(attempt: int) -> None:
