@@ -17,7 +17,7 @@ import pytest
 from conftest import dolt, head, sql
 from dated import commit, dated_database, run_message
 from flows.harness import is_served, wait_for, world
-from torture import VICTIMS, build, torture
+from torture import VICTIMS, build, torture, torture_flow
 from writing import rows_of, steady, uncommitted, write
 
 from doltflow.audit import audit
@@ -39,11 +39,23 @@ def test_a_few_kills(tmp_path: Path) -> None:
     assert len(lines) == len(VICTIMS)
 
 
+def seed() -> int:
+    return int(os.environ.get("TORTURE_SEED") or random.randrange(10**6))
+
+
+def kills() -> int:
+    return int(os.environ.get("TORTURE_KILLS") or 100)
+
+
 @pytest.mark.torture
 def test_many_kills(tmp_path: Path) -> None:
-    seed = int(os.environ.get("TORTURE_SEED") or random.randrange(10**6))
-    kills = int(os.environ.get("TORTURE_KILLS") or 100)
-    assert len(torture(tmp_path / "kills", kills, seed)) == kills
+    assert len(torture(tmp_path / "kills", kills(), seed())) == kills()
+
+
+@pytest.mark.torture
+def test_many_kills_of_a_flow(tmp_path: Path) -> None:
+    with world(tmp_path / "here") as here:
+        assert len(torture_flow(here, kills(), seed())) == kills() + 1
 
 
 def kill_server(session: Session) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from conftest import dolt, head, make_database, sql
-from flows.harness import is_served, wait_for
+from flows.harness import World, is_served, wait_for
 from writing import steady
 
+from doltflow.audit import audit
 from doltflow.sources.dolt import Database
 from doltflow.sources.dolt.server import runtime_folder
 
@@ -202,3 +203,42 @@ def _one(one: Round, number: int) -> str:
     expected += ["Run: Torture/1/first/1"] * (values[0] > 0) + ["Run: Torture/1/second/1"] * (values[1] > 0)
     assert subjects == sorted(expected)
     return f"{sum(value > 0 for value in values)} of its 2 commits landed"
+
+
+def torture_flow(here: World, kills: int, seed: int) -> list[str]:
+    """Kills the step of a real flow at random moments, and asks the audit; gives a line about each."""
+    chance = random.Random(seed)
+    database = build(here.folder / "numbers", "none")
+    one, pid = Round(database, "step", 0, steady(database)), here.folder / "pid"
+    lines, values, length = [], [0, 0], 0.0
+    for number in range(1, kills + 2):
+        pid.unlink(missing_ok=True)
+        start, delay = head(database), chance.uniform(0, length)
+        process = here.start("tortured_flow.py", "--value", str(number))
+        wait_for(pid.exists, "the step")
+        began = time.monotonic()
+        if number > 1:  # The first one tells how long a step takes.
+            time.sleep(delay)
+            with suppress(ProcessLookupError):
+                os.kill(int(pid.read_text()), signal.SIGKILL)
+        output, _ = process.communicate(timeout=300)
+        length = length or time.monotonic() - began
+        line = f"kill {number - 1} of the step of a flow after {delay:.3f} s, seed {seed}"
+        found = one.check()
+        assert found in (values, [number, values[1]], [number, number]), line
+        landed = sql(database, f"select commit_hash as h from dolt_log('{start}..main')")
+        assert len(landed) == (found[0] == number) + (found[1] == number), line
+        # The step that was killed stored no artifact, whatever it had committed.
+        run = f"TorturedFlow/{(here.folder / 'run_id').read_text()}"
+        stored = any((here.folder / ".metaflow" / run / "start").glob("*/0.DONE.lock"))
+        named = {(one.kind, one.run, one.commit) for one in audit(run).findings}
+        assert named == (set() if stored else {("artifact-missing", run, row["h"]) for row in landed}), line
+        assert process.returncode == 0 or number > 1, output
+        again = here.run("tortured_flow.py", "--value", str(number))
+        assert again.returncode == 0, again.output
+        values = one.check()
+        assert values == [number, number], line
+        assert audit(again.pathspec).findings == (), line
+        lines.append(f"{line}: {len(landed)} of its 2 commits landed, artifact {'stored' if stored else 'missing'}")
+        print(lines[-1], flush=True)
+    return lines

@@ -399,6 +399,30 @@ def full_figures(_: Path) -> list[Figure]:
     return figures
 
 
+def writer_figures(folder: Path) -> Figure:
+    """Eight processes that commit at once, through doltflow, against the same commits in one session."""
+    import writers
+
+    empty = database(folder / "empty", "create table t (id bigint primary key, v bigint)")
+    ours, raw = [], []
+    for number in range(4):
+        mine, theirs = folder / f"mine{number}", folder / f"theirs{number}"
+        shutil.copytree(empty, mine)
+        shutil.copytree(empty, theirs)
+        pair = writers.ours(mine), writers.raw(theirs)
+        if number:
+            ours.append(pair[0])
+            raw.append(pair[1])
+    commits = writers.PROCESSES * writers.COMMITS
+    print(
+        f"  {commits / statistics.median(ours):.0f} commits a second, {commits / statistics.median(raw):.0f} raw",
+        file=sys.stderr,
+    )
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    name = f"{commits} commits of {writers.PROCESSES} processes / the same in one `dolt sql` session"
+    return figure(name, 5.0, ours, raw, peak)
+
+
 def table(figures: list[Figure]) -> str:
     """The figures as a Markdown table."""
     lines = [
@@ -438,6 +462,7 @@ def main() -> None:
         "history": history_figures,
         "reruns": rerun_figures,
         "diff": diff_figures,
+        "writers": writer_figures,
     }
     result = RESULT
     wanted = [name for name in sys.argv[1:] if name in scenarios] or list(scenarios)
