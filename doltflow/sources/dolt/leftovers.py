@@ -34,8 +34,12 @@ def remove_leftovers(connection: Connection) -> None:
 
 
 def clear(connection: Connection, branch: str) -> None:
-    """Removes the temporary branch of a branch, if there is one. The lock on the branch must be held."""
-    connection.use()
+    """Removes the temporary branch of a branch, if there is one. The lock on the branch must be held.
+
+    Args:
+        connection: At any revision of the database.
+        branch: The branch that was written.
+    """
     known = {str(name): str(head) for name, head in connection.rows("select name, hash from dolt_branches")}
     if (commit := known.get(TEMPORARY + branch)) is None:
         return

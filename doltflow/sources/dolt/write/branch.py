@@ -130,6 +130,7 @@ def _remove(connection: Connection, branch: str, temporary: str) -> None:
     # A connection that was lost or interrupted has lost the lock too: who has it now removes the branch.
     with suppress(DoltError):
         connection.reconnect()
+        connection.use(branch)
         if take_lock(connection, branch, _FREED_SECONDS):
             clear(connection, branch)
 
