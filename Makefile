@@ -48,7 +48,7 @@ test-long: setup
 
 # Kills at random moments and many writers, in the full numbers: TORTURE_KILLS=100 of them, TORTURE_SEED to repeat one.
 torture: setup
-	@$(WITH_DOLT) $(PYTEST) -m torture -s $(ARGS)
+	@$(WITH_DOLT) .venv/bin/python -m pytest -m torture -s $(ARGS)
 
 # Inputs nobody would think of, FUZZ of them for each target, other ones every time; `make test` tries a few.
 FUZZ ?= 10000

@@ -60,7 +60,7 @@ def test_many_kills_of_a_flow(tmp_path: Path) -> None:
 
 def kill_server(session: Session) -> None:
     """Kills the server of a session, and waits until it is gone."""
-    folder = session.database.folder
+    folder = session.database.location.path
     os.kill(int((folder / ".dolt" / "sql-server.info").read_text().split(":")[0]), signal.SIGKILL)
     wait_for(lambda: not session.is_alive(), "the end of the server")
 

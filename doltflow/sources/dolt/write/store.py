@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from doltflow.errors import ConnectionLostError, DoltError
+from doltflow.errors import ConnectionLostError, DoltError, ServerUnreachableError
 from doltflow.model.access import Mode
 from doltflow.model.quoting import quote
 from doltflow.sources.dolt.between import between
@@ -103,7 +103,8 @@ def commit_writes(
                     ]
         except DoltError as error:
             is_lost = is_lost or isinstance(error, ConnectionLostError)
-            if not isinstance(error, ConnectionLostError) or attempt == _TRIES:
+            comes_back = isinstance(error, ConnectionLostError | ServerUnreachableError) and is_lost
+            if not comes_back or attempt == _TRIES:
                 if is_lost and made:
                     raise _uncertain(error, branch, made) from error
                 raise
