@@ -40,7 +40,7 @@ SERVED := $(addprefix tests/test_,$(addsuffix .py,recorder_again recorder_joins 
 	recorder_record recorder_retry recorder_world recorder_writes trace replay replay_resumed rerun_safety backtest sweep \
 	diff))
 test-served: setup
-	@$(WITH_DOLT) $(PYTEST) -m "not long and not folder" --served $(or $(ARGS),$(SERVED))
+	@$(WITH_DOLT) $(PYTEST) -m "not long and not folder and not torture" --served $(or $(ARGS),$(SERVED))
 
 # The few long ones: reruns that are killed, the demo from nothing, the commands of the README, real prices.
 test-long: setup

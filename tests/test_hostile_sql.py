@@ -105,7 +105,7 @@ def state(folder: Path, *others: Path) -> dict[str, Any]:
 
 def attack(session: Session, texts: list[str], folder: Path, out: Path, ask: Callable[[str], object]) -> list[str]:
     """Asks in spite of all; the texts that Dolt took."""
-    load = session._endpoint.load_folder or folder / ".dolt" / "temptf"
+    load = session._connection.endpoint.load_folder or folder / ".dolt" / "temptf"
     taken = []
     for text in texts:
         filled = text.replace("{out}", str(out)).replace("{folder}", str(folder)).replace("{load}", str(load))
@@ -155,7 +155,7 @@ def test_so_it_is_on_a_server_of_others(folder: Path, tmp_path: Path) -> None:
     with served_by_others(folder, tmp_path / "log"):
         before = state(folder, out)
         with Database.at(folder).open() as session:
-            assert session._endpoint.load_folder is None
+            assert session._connection.endpoint.load_folder is None
             taken = by_every_route(session, folder, out)
             assert not [query for texts in taken.values() for query in texts if "{" in query]
         assert state(folder, out) == before
@@ -208,7 +208,7 @@ def test_the_account_is_made_once_and_by_need(folder: Path) -> None:
 
 def test_the_folder_of_loads_is_there_only_while_it_is_needed(folder: Path) -> None:
     with Database.at(folder).open() as session:
-        load = session._endpoint.load_folder
+        load = session._connection.endpoint.load_folder
         assert load is not None
         assert not load.exists()
         folder_is = session._connection.value("select @@secure_file_priv")

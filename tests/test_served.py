@@ -232,11 +232,11 @@ def test_a_folder_that_a_server_above_has_is_used_through_it(tmp_path: Path) -> 
     )
     with served(tmp_path / "data") as server:
         with Database.at(folder).open() as session:
-            assert session._endpoint.port == server.port
+            assert session._connection.endpoint.port == server.port
             assert session.branches() == {"main": head(folder)}
         made = database(tmp_path / "data", "later", SETUP)
         with Database.at(made).open() as session:
-            assert session._endpoint.port != server.port
+            assert session._connection.endpoint.port != server.port
             assert list(session.branches()) == ["main"]
         assert not (made / ".dolt" / "sql-server.info").exists()
         run_flow(Path.cwd(), str(FLOWS / "counter_flow.py"), "--db", str(folder))

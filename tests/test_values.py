@@ -343,7 +343,7 @@ def test_a_date_that_is_none_is_named(session: Session, back: str) -> None:
 def test_infinity_that_others_have_written_is_read(session: Session) -> None:
     connection = session._connection
     connection.use("main")
-    folder = session._endpoint.load_folder
+    folder = session._connection.endpoint.load_folder
     assert folder is not None
     folder.mkdir()
     file = folder / "infinity.tsv"
