@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from conftest import dolt, sql
 from flows.harness import World, commits, is_served, left_running, rows, wait_for, world
+from torture import tell
 from writing import AUTHOR, rows_of, write
 from writing import sql as sql_of
 
@@ -91,6 +92,7 @@ def table(number: int, first: int = 0) -> list[dict[str, int]]:
 
 @pytest.mark.parametrize("count", [pytest.param(5, id="few"), pytest.param(100, id="many", marks=pytest.mark.torture)])
 def test_eight_processes_and_all_their_commits(here: World, count: int) -> None:
+    began = time.monotonic()
     database = here.database("numbers", "create table counted (id int primary key, v int)")
     more = ["--tasks", "8", "--commits", str(count), "--shared", "false"]
     run = here.run("writers_flow.py", "--max-workers", "8", *more)
@@ -102,6 +104,10 @@ def test_eight_processes_and_all_their_commits(here: World, count: int) -> None:
     # Each commit brought the one row that it says.
     changes = sql(database, "select count(*) as n from dolt_diff_counted where from_id is null group by to_commit")
     assert changes == [{"n": 1}] * (8 * count)
+    if count == 100:
+        tell(
+            3, "8 tasks of one flow with 100 commits each, to one table", "800 commits, none lost, none doubled", began
+        )
 
 
 WRITE = """

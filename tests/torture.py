@@ -1,5 +1,6 @@
 """Kills at random moments, and what has to be so after each: shared by the few of `make test` and the many."""
 
+import json
 import os
 import random
 import shutil
@@ -55,6 +56,23 @@ place.close()
 print("done", flush=True)
 """
 )
+
+
+RESULTS = Path(__file__).parents[1] / "build" / "torture"
+
+
+def tell(number: int, what: str, outcome: str, began: float) -> None:
+    """Keeps what was tried and came out, for README's table.
+
+    Args:
+        number: The row's place in it.
+        what: What was done, and how often.
+        outcome: What was found.
+        began: When it began, as `time.monotonic` counts.
+    """
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    row = {"what": what, "outcome": outcome, "seconds": round(time.monotonic() - began)}
+    (RESULTS / f"{number}.json").write_text(json.dumps(row) + "\n")
 
 
 def build(folder: Path, dirt: str) -> Path:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RESULT, FULL_RESULT = ROOT / "build" / "bench.json", ROOT / "build" / "bench-full.json"
+TORTURE = ROOT / "build" / "torture"
 ROWS = 1_000_000
 EMPTY_TYPER = """
 import typer
@@ -439,13 +440,20 @@ def table(figures: list[Figure]) -> str:
     return "\n".join(lines)
 
 
-def put_into_readme(figures: list[Figure], block: str) -> None:
+def torture_table(folder: Path) -> str:
+    """What `make torture` tried and found, as a Markdown table."""
+    rows = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
+    lines = ["| tried | found | minutes |", "| --- | --- | --- |"]
+    return "\n".join([*lines, *(f"| {row['what']} | {row['outcome']} | {row['seconds'] / 60:.0f} |" for row in rows)])
+
+
+def put_into_readme(text: str, block: str) -> None:
     """Puts the table between README.md's marks."""
     readme = ROOT / "README.md"
     begin, end = f"<!-- {block}: begin -->", f"<!-- {block}: end -->"
     head, _, rest = readme.read_text().partition(begin)
     _, _, tail = rest.partition(end)
-    readme.write_text(f"{head}{begin}\n{table(figures)}\n{end}{tail}")
+    readme.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
 
 
 def main() -> None:
@@ -453,7 +461,9 @@ def main() -> None:
     if "--figures" in sys.argv:
         for result, block in ((RESULT, "figures"), (FULL_RESULT, "full")):
             if result.exists():
-                put_into_readme([Figure(**item) for item in json.loads(result.read_text())], block)
+                put_into_readme(table([Figure(**item) for item in json.loads(result.read_text())]), block)
+        if TORTURE.exists():
+            put_into_readme(torture_table(TORTURE), "torture")
         return
     scenarios: dict[str, Callable[[Path], Figure | list[Figure]]] = {
         "help": help_figure,
