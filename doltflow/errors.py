@@ -14,6 +14,14 @@ _LONG_WORD = re.compile(rf"\S{{{5 * _KEPT},}}")
 _LONGEST = 4_000
 
 
+_PASSWORDS = re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s/:@`]*):[^\s`]*(?=@)|([?&]password=)[^&\s`]*", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """A text with the passwords of the addresses in it left out."""
+    return _PASSWORDS.sub(lambda found: f"{found[1]}:…" if found[1] else f"{found[2]}…", text)
+
+
 class DoltflowError(Exception):
     """Base of all expected errors.
 
@@ -26,8 +34,9 @@ class DoltflowError(Exception):
     exit_code: ClassVar[int] = 3
 
     def __init__(self, message: str, hint: str = "") -> None:
-        self.message = shortened(message)
-        self.hint = shortened(hint)
+        # What a user typed may have a password in it, wherever it is said again.
+        self.message = shortened(without_passwords(message))
+        self.hint = shortened(without_passwords(hint))
         super().__init__(self.message)
 
     def __str__(self) -> str:

@@ -100,9 +100,27 @@ def test_where_a_password_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "a:mysql://root@db:3306/x?ssl-ca=/y:mysql://db/z:/b",
             ["a", "mysql://root@db:3306/x?ssl-ca=/y", "mysql://db/z", "/b"],
         ),
+        ("mysql://root@[::1]:3306/db:b", ["mysql://root@[::1]:3306/db", "b"]),
+        ("a:mysql://root:secret@db:3306/x:b", ["a", "mysql://root:secret@db:3306/x", "b"]),
+        ("mysql://root@db:3306?ssl-mode=REQUIRED:b", ["mysql://root@db:3306?ssl-mode=REQUIRED", "b"]),
         ("mysql://root@db:3306:mysql://other", ["mysql://root@db:3306", "mysql://other"]),
     ],
 )
 def test_a_variable_names_folders_and_addresses(text: str, places: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOLTFLOW_DATABASES", text)
     assert places_set() == places
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`mysql://root:hunter2@h/db` is", "`mysql://root:…@h/db` is"),
+        ("MYSQL://root:p:w@x@h", "MYSQL://root:…@h"),
+        ("http://u:hunter2@h/db and mysql://b@h:3306/x", "http://u:…@h/db and mysql://b@h:3306/x"),
+        ("mysql://h/x?password=hunter2&ssl-ca=/a", "mysql://h/x?password=…&ssl-ca=/a"),
+        ("a: b@c, mysql://h:3306/x", "a: b@c, mysql://h:3306/x"),
+    ],
+)
+def test_no_error_says_a_password(text: str, shown: str) -> None:
+    said = UsageError(text, text)
+    assert (said.message, said.hint, str(said)) == (shown, shown, f"{shown} {shown}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import dolt, head, isolated, make_database
+from conftest import dolt, folder_of, head, isolated, make_database
 from conftest import sql as rows_by_dolt
 from writing import AUTHOR, rows_of, sql, steady, uncommitted, write
 
@@ -236,7 +236,7 @@ def test_a_branch_that_only_the_remote_has_is_made_and_tracks_it(hub: Hub) -> No
     pull(two, "feature/x")
     assert two.branches() == {"main": main, "feature/x": one.branch_head("feature/x")}
     assert two.database.location.head_branch() == "main"
-    state = json.loads((two.database.folder / ".dolt" / "repo_state.json").read_text())
+    state = json.loads((folder_of(two) / ".dolt" / "repo_state.json").read_text())
     assert state["branches"]["feature/x"] == {"head": "refs/heads/feature/x", "remote": "origin"}
 
 

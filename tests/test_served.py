@@ -3,9 +3,12 @@
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,8 @@ from doltflow.errors import (
     ServerUnreachableError,
     SettingsError,
 )
-from doltflow.sources.dolt import Database, databases_at
+from doltflow.sources.dolt import Database, connection, databases_at
+from doltflow.sources.dolt.address import Address
 
 PASSWORD = "sesame @/:'%"
 SETUP = "create table t (id int primary key, v varchar(20), d decimal(10,2))"
@@ -48,6 +52,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
         made.run(
             f"create user 'ann'@'%' identified by '{PASSWORD.replace(chr(39), chr(39) * 2)}'",
             "grant all on *.* to 'ann'@'%' with grant option",
+            "create user 'eva'@'%' identified by 'пароль é'",
+            "grant select on *.* to 'eva'@'%'",
             "create user 'reader'@'%' identified by 'r'",
             "grant select on *.* to 'reader'@'%'",
         )
@@ -100,6 +106,7 @@ def test_a_run_on_a_server_keeps_the_password_to_itself(server: Server, monkeypa
     file.write_text(PASSWORD + "\n")
     monkeypatch.setenv("DOLTFLOW_PASSWORD_FILE", str(file))
     address = server.address("numbers", "ann")
+    monkeypatch.setenv("DOLTFLOW_DATABASES", address)
     done = run_flow(Path.cwd(), "counter_flow.py", "--db", address)
     run = f"CounterFlow{done.pathspec}"
     said = [done.output, cli("show", run)]
@@ -147,16 +154,99 @@ def test_who_is_not_let_in_is_told_why(server: Server, monkeypatch: pytest.Monke
         error(read(server.address("nobody's", "root", "?password-file=nowhere"))),
         error(read(f"mysql://root@127.0.0.1:{free_port()}/numbers")),
         error(read("mysql://root@nowhere.invalid/numbers")),
+        error(read("mysql://root@no..where/numbers")),
         error(read(server.address("numbers", more="?ssl-mode=REQUIRED"))),
         error(read(server.address("numbers", more="?ssl-mode=VERIFY_CA&ssl-ca=nowhere.pem"))),
     ]
-    kinds = [AccessDeniedError, SettingsError, *[ServerUnreachableError] * 3, SettingsError]
+    kinds = [AccessDeniedError, SettingsError, *[ServerUnreachableError] * 4, SettingsError]
     assert [type(one) for one in found] == kinds
     assert all(one.hint and "wrong" not in str(one) for one in found)
     monkeypatch.delenv("DOLTFLOW_PASSWORD")
     missing = error(read(server.address("number")))
     assert (type(missing), "Did you mean `numbers`" in missing.hint) == (DatabaseNotFoundError, True)
     assert f"mysql://root@127.0.0.1:{server.port}/" in missing.message
+
+
+def test_a_password_may_have_any_letters(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOLTFLOW_PASSWORD", "пароль é")
+    assert len(DoltDT(config=DoltConfig(database=server.address("numbers", "eva"))).read("t")) == 2
+
+
+def test_a_record_sends_nobody_to_a_server_that_the_user_has_not_named(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its address is not asked; where the user names the server, it is with his account and not with the record's."""
+    run_flow(Path.cwd(), "counter_flow.py", "--db", server.address("numbers"))
+    said = cli("trace", "CounterFlow/latest")
+    assert f"mysql://root@127.0.0.1:{server.port}/numbers, a server that you have not named" in " ".join(said.split())
+    monkeypatch.setenv("DOLTFLOW_DATABASES", server.address())
+    said = cli("trace", "CounterFlow/latest")
+    assert ("wrote numbers/final" in said, "warning" in said) == (True, False)
+    own = [Address.parse("mysql://me@db:3307/mine?ssl-mode=REQUIRED")]
+    found = Database.recorded("mysql://root@db:3307/yours?password-file=/etc/passwd&ssl-mode=DISABLED", own)
+    assert found is not None
+    assert str(found.location) == "mysql://me@db:3307/yours?ssl-mode=REQUIRED"
+    for place in ("mysql://db:3306/mine", "mysql://evil:3307/mine", "mysql://db:3307", "mysql://a:b@db:3307/x"):
+        assert Database.recorded(place, own) is None
+
+
+class Rogue:
+    """What listens as a server would, and keeps what it is sent.
+
+    Args:
+        greeting: What it says first.
+        then: What it says to the first answer.
+    """
+
+    def __init__(self, greeting: bytes = b"", then: bytes = b"") -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.heard = b""
+        self._thread = threading.Thread(target=self._serve, args=(greeting, then), daemon=True)
+        self._thread.start()
+
+    def _serve(self, greeting: bytes, then: bytes) -> None:
+        with suppress(OSError):
+            client, _ = self._listener.accept()
+            with client:
+                client.settimeout(10)
+                client.sendall(greeting)
+                for answer in (then, b""):
+                    heard = client.recv(65536)
+                    if not heard:
+                        return
+                    self.heard += heard
+                    client.sendall(answer)
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(20)
+
+
+def packet(number: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "little") + bytes([number]) + payload
+
+
+def test_a_server_that_asks_for_the_password_in_clear_does_not_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOLTFLOW_PASSWORD", "sesame")
+    greeting = b"\x0a8.0.33\0" + bytes(4) + b"saltsalt\0" + b"\xff\xf7\x21\x02\x00\xff\x00\x15" + bytes(10)
+    greeting += b"saltsaltsalt\0mysql_native_password\0"
+    rogue = Rogue(packet(0, greeting), packet(2, b"\xfemysql_clear_password\0salt\0"))
+    said = error(lambda: DoltDT(config=DoltConfig(f"mysql://ann@127.0.0.1:{rogue.port}/x")).read("t"))
+    rogue.close()
+    assert type(said) is AccessDeniedError
+    assert "in clear" in said.message
+    assert b"ann\0" in rogue.heard
+    assert b"sesame" not in rogue.heard
+
+
+def test_what_listens_and_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_GREETING_SECONDS", 0.2)
+    rogue = Rogue()
+    said = error(lambda: DoltDT(config=DoltConfig(f"mysql://ann@127.0.0.1:{rogue.port}/x")).read("t"))
+    assert type(said) is ServerUnreachableError
+    assert f"127.0.0.1:{rogue.port} does not answer" in said.message
+    rogue.close()
 
 
 def test_who_may_only_read_reads_and_writes_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

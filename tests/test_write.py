@@ -1,6 +1,7 @@
 """What a write leaves in a table: by every mode, from every kind of frame, into tables that others have made."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from writing import PATHS, columns_of, opened, rows_of, sql, write
 from doltflow.errors import BadValueError, DoltError, SchemaMismatchError
 from doltflow.model.access import Mode
 from doltflow.sources.dolt import Session
+from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.write import Write, commit_writes, prepare
 
 
@@ -161,7 +163,9 @@ def test_many_rows_go_in_bulk_and_come_back(session: Session) -> None:
 
 def test_a_server_that_may_not_load_files_is_given_inserts(session: Session) -> None:
     frame = prepare(arrow(id=list(range(5000)), b=[b"\x00'\\%s"] * 5000, s=["é'\\\n%s"] * 5000), "id")
-    commit_writes(session._connection, "main", [Write("inserts", frame, "replace")], "m", "A <a@x>", load_folder=None)
+    foreign = Connection(replace(session._connection.endpoint, load_folder=None), session._connection.database)
+    commit_writes(foreign, "main", [Write("inserts", frame, "replace")], "m", "A <a@x>")
+    foreign.close()
     assert rows_of(session, "inserts") == [(n, b"\x00'\\%s", "é'\\\n%s") for n in range(5000)]
 
 

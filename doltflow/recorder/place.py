@@ -20,10 +20,12 @@ from doltflow.recorder.sessions import Sessions
 from doltflow.sources.dolt import (
     Database,
     Session,
+    addresses_set,
     configured_database,
     database_set,
     databases_in,
     format_author,
+    is_address,
     name_of,
 )
 from doltflow.sources.metaflow.running import FindTask
@@ -116,8 +118,12 @@ class Place:
         """
         places = [place for place in (access.folder, config.database, access.database) if place]
         near = [] if self.config is None else [self.config.place]
+        own = [*addresses_set(), *(Database.at(place).location for place in near if is_address(place))]
+        for place in places:
+            if (found := Database.recorded(place, own)) is not None:
+                return found
         near += map(str, databases_in(Path.cwd()))
-        for place in (*places, *(place for place in near if name_of(place) == access.database)):
+        for place in (place for place in near if name_of(place) == access.database):
             if (found := Database.find(place)) is not None:
                 return found
         if (found := database_set(access.database)) is not None:
@@ -125,7 +131,7 @@ class Place:
         where = f"neither at {places[0]} nor" if places else "not"
         raise DatabaseNotFoundError(
             f"The database `{access.database}` of {access.pathspec} is {where} in {Path.cwd()}.",
-            "Run this in the folder that holds it.",
+            "Run this in the folder that holds it, or name its server in DOLTFLOW_DATABASES.",
         )
 
     @contextmanager

@@ -24,7 +24,7 @@ from doltflow.model.artifact import DatabaseConfig
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
-from doltflow.sources.dolt import Database, Location, Session, databases_at, databases_in
+from doltflow.sources.dolt import Database, Location, Session, databases_at, databases_in, is_address
 from doltflow.sources.metaflow.another import OtherRun
 from doltflow.sources.metaflow.profile import using
 from doltflow.sources.metaflow.store import Store
@@ -178,9 +178,15 @@ class Workspace:
         if self.database_of(access) is not None:
             return
         for place in (access.folder, config.database if config else None):
-            if place and (found := Database.find(place, self.place)) is not None:
+            own = self.locations.values()
+            if place and (found := Database.recorded(place, own, self.place)) is not None:
                 self.add(found)
                 return
+            if place and is_address(place):
+                self.warn(
+                    f"A run names the database `{access.database}` at {place}, a server that you have not named: it is "
+                    "not asked. Name it in DOLTFLOW_DATABASES or the setting `databases` if it is yours."
+                )
 
     def database_of(self, access: Access) -> str | None:
         """The name of the database here that an access went to; None where it is not here.

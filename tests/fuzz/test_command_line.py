@@ -112,6 +112,7 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "--jobs": numbers,
     "--key": keys,
     "--limit": numbers,
+    "--profile": texts,
     "--python": texts,
     "--remove": texts,
     "--run": runs,

@@ -25,6 +25,7 @@ from doltflow.model.pathspec import Pathspec
 from doltflow.model.pins import Pins
 from doltflow.render.plain import plain
 from doltflow.render.text import exact, safe, value
+from doltflow.sources.dolt.folder import Folder
 from doltflow.sources.dolt.made import forget_made, made_in
 from doltflow.sql import analyse, check_predicate, derive, is_aggregate, tables_of
 from doltflow.workspace.settings import load_settings
@@ -194,10 +195,10 @@ made = st.one_of(
 @given(text=spoiled(made.map(json.dumps)))
 def test_the_file_of_made_branches(text: str) -> None:
     with file_of(".dolt/doltflow-branches.json", text) as folder, suppress(DoltflowError):
-        known = made_in(folder)
+        known = made_in(Folder(folder))
         for name in known:
-            forget_made(folder, name)
-        assert made_in(folder) == {}
+            forget_made(Folder(folder), name)
+        assert made_in(Folder(folder)) == {}
 
 
 toml = st.one_of(

@@ -91,6 +91,11 @@ class Address:
         return self.database
 
     @property
+    def server(self) -> tuple[str, int]:
+        """Where the server listens."""
+        return self.host, self.port
+
+    @property
     def identity(self) -> str:
         """What tells the database from others, whoever asks for it and however."""
         return f"{SCHEME}{self.host}:{self.port}/{self.database}"

@@ -39,10 +39,13 @@ _VALUE_MESSAGE = re.compile(
     r"is not a valid|too large for column|^Invalid JSON text|beyond the maximum value"
 )
 _UNREACHABLE = {2003, 2026}  # Nobody is there, or has no TLS.
-_DENIED = {1044, 1045, 1142, 1143, 1227, 1370}
+_DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 2059}
+_GREETING_SECONDS = 30
+_RIGHT = "Does it run, and is the address right (host, port, `ssl-mode`)?"
+_CLEAR, _WRONG_PASSWORD = 2059, 1045
 _NEEDED = (
-    "Is the password right (DOLTFLOW_PASSWORD)? To read, an account needs `GRANT SELECT ON *.*`, as Dolt checks its "
-    "functions against the name of a revision, `database/branch`; to write, all privileges."
+    "To read, an account needs SELECT on all databases of the server, as Dolt checks its functions against the name of a "
+    "revision, `database/branch`; to write, and to replay and back-test, which make branches, all privileges."
 )
 _STATEMENT_LENGTH = 1_000_000
 
@@ -232,17 +235,48 @@ class Stream:
 
 
 def _connect(endpoint: Endpoint, **options: Any) -> Any:
-    return pymysql.connect(
-        host=endpoint.host,
-        port=endpoint.port,
-        user=endpoint.user,
-        password=endpoint.password,
-        ssl=_tls(endpoint),
-        ssl_disabled=endpoint.ssl_mode == "DISABLED",
-        autocommit=True,
-        charset="utf8mb4",
-        **options,
-    )
+    try:
+        raw: Any = pymysql.connect(
+            host=endpoint.host,
+            port=endpoint.port,
+            user=endpoint.user,
+            password=endpoint.password.encode(),
+            ssl=_tls(endpoint),
+            ssl_disabled=endpoint.ssl_mode == "DISABLED",
+            auth_plugin_map=dict.fromkeys(("mysql_clear_password", "dialog"), _Kept),
+            autocommit=True,
+            charset="utf8mb4",
+            read_timeout=_GREETING_SECONDS,
+            **options,
+        )
+    except UnicodeError as error:
+        raise ServerUnreachableError(f"`{endpoint.host}` is no name of a host.", _RIGHT) from error
+    except pymysql.err.OperationalError as error:
+        number = error.args[0] if error.args else 0
+        if number in _LOST:
+            text = f"What listens at {endpoint.host}:{endpoint.port} does not answer as a server of Dolt's."
+            raise ServerUnreachableError(text, _RIGHT) from error
+        if number in _UNREACHABLE:
+            text = f"The server at {endpoint.host}:{endpoint.port} is not reached: {error.args[-1]}."
+            raise ServerUnreachableError(text, _RIGHT) from error
+        raise
+    raw._read_timeout = None  # A query may take long; only the greeting may not.
+    return raw
+
+
+class _Kept:
+    """The password stays here where a server asks for it in clear."""
+
+    def __init__(self, _: object) -> None:
+        pass
+
+    def authenticate(self, _: object) -> None:
+        """Refuses.
+
+        Raises:
+            OperationalError: Always.
+        """
+        raise pymysql.err.OperationalError(_CLEAR, "the server asks for the password in clear, which is not sent")
 
 
 def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
@@ -283,7 +317,9 @@ def _translate(number: int, message: str, query: str | bytes) -> DoltError:
         return DiskFullError(f"The disk of the database is full. Dolt says: {message.strip().rstrip('.')}.", FREE_SPACE)
     text = f"Dolt says: {message.strip().rstrip('.')}."
     if number in _UNREACHABLE:
-        return ServerUnreachableError(text, "Does it run, and is the address right (host, port, `ssl-mode`)?")
+        return ServerUnreachableError(text, _RIGHT)
+    if number == _WRONG_PASSWORD:
+        return AccessDeniedError(text, "Are account and password right (DOLTFLOW_PASSWORD, DOLTFLOW_PASSWORD_FILE)?")
     if number in _DENIED or "command denied" in message:
         return AccessDeniedError(text, _NEEDED)
     if number == _NO_TABLE or message.startswith("table not found"):

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from doltflow.sources.dolt.session import Session
 
 Location = Folder | Address
 VARIABLE = "DOLTFLOW_DATABASES"
-_PLACES = re.compile(rf"mysql://[^/{os.pathsep}]*(?:{os.pathsep}\d+)?(?:/[^{os.pathsep}]*)?|[^{os.pathsep}]+")
+_PLACES = re.compile(r"mysql://(?:[^/]*@)?(?:\[[^\]]*\]|[^/:]*)(?::\d+)?(?:[/?][^:]*)?|[^:]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,40 @@ class Database:
 
     @classmethod
     def find(cls, place: str, base: Path | None = None) -> "Database | None":
-        """The database at a place that a record names; None where there is none, or it is no place.
+        """The database at a place that the user names; None where no folder of a database is there.
 
         Args:
             place: An address, which is not asked yet, or a path.
             base: What the path is relative to; the current folder without it.
+
+        Raises:
+            UsageError: It is an address that is none.
         """
         if is_address(place):
-            with suppress(UsageError):
-                return cls.at(place)
-            return None
+            return cls.at(place)
         folder = (base or Path.cwd()) / folder_of(place)
         return cls.at(folder) if is_database(folder) else None
+
+    @classmethod
+    def recorded(cls, place: str, own: Iterable[Location], base: Path | None = None) -> "Database | None":
+        """The database at a place that a record names; None where there is none that may be asked.
+
+        Whoever wrote a record must not have us log in at a server of his: an address counts only where the user has
+        named that server, and then with the user's account and certificates.
+
+        Args:
+            place: An address or a path.
+            own: Where the databases are that the user has named.
+            base: What the path is relative to; the current folder without it.
+        """
+        if not is_address(place):
+            return cls.find(place, base)
+        with suppress(UsageError):
+            asked = Address.parse(place)
+            for location in own:
+                if isinstance(location, Address) and location.server == asked.server and asked.database:
+                    return cls(asked.name, location.of(asked.database))
+        return None
 
     @contextmanager
     def open(self) -> Iterator[Session]:
@@ -142,6 +164,15 @@ def places_set() -> list[str]:
     """What the variable `DOLTFLOW_DATABASES` names: folders and addresses, parted by colons."""
     # The colons of an address part nothing: behind its scheme, and before its port.
     return [found.group() for found in _PLACES.finditer(os.environ.get(VARIABLE, ""))]
+
+
+def addresses_set() -> list[Address]:
+    """The addresses that the variable `DOLTFLOW_DATABASES` names.
+
+    Raises:
+        UsageError: One is none.
+    """
+    return [Address.parse(place) for place in places_set() if is_address(place)]
 
 
 def database_set(name: str) -> Database | None:

@@ -49,7 +49,7 @@ def made_in(location: Location) -> dict[str, MadeBranch]:
 
 def _read(file: Path) -> dict[str, MadeBranch]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_bytes()
     except FileNotFoundError:
         return {}
     try:
