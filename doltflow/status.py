@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from doltflow.errors import DatabaseNotFoundError, NotMadeByRunError, nearest
+from doltflow.errors import NotMadeByRunError, nearest
 from doltflow.model.run import Run
 from doltflow.workspace import Workspace, load_settings, open_workspace
 from doltflow.workspace.at import split_name
@@ -101,10 +101,7 @@ def status(tables: Iterable[str] = (), *, database: str | None = None, folder: P
     """
     with open_workspace(load_settings(folder), database, folder) as workspace:
         if not workspace.names:
-            raise DatabaseNotFoundError(
-                f"There is no Dolt database in {workspace.place} or just below it.",
-                "Go to the folder that holds the databases, or name one with `--database`.",
-            )
+            raise workspace.no_database()
         checked = _Checked(workspace)
         names = tuple(tables)
         wanted = list(checked.wanted(names))

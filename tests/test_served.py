@@ -90,6 +90,26 @@ def test_a_server_stands_for_all_its_databases(server: Server, monkeypatch: pyte
         DoltDT(config=DoltConfig(database="others")).read("o")
 
 
+def test_a_server_that_is_down_is_left_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = f"mysql://root@127.0.0.1:{free_port()}"
+    monkeypatch.setenv("DOLTFLOW_DATABASES", f"{dead}:{server.address('others')}")
+    said = " ".join(cli("cat", "o", "--output", "csv").split())
+    assert said.startswith("id 7 ")
+    assert f"The server `{dead}` is left out: The server at {dead.removeprefix('mysql://root@')} is not reached" in said
+    monkeypatch.setenv("DOLTFLOW_DATABASES", dead)
+    for command in (["status"], ["log"], ["trace", "o"]):
+        said = " ".join(cli(*command, code=3).split())
+        assert ("There is no Dolt database in" in said, f"`{dead}` is left out" in said) == (True, True)
+
+
+def test_a_folder_and_its_address_are_one_database(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOLTFLOW_DATABASES", server.address())
+    monkeypatch.chdir(server.data)
+    assert "warning" not in cli("log")
+    monkeypatch.setenv("DOLTFLOW_DATABASES", f"mysql://root@127.0.0.1:{free_port()}/numbers")
+    assert "Two databases are called `numbers`" in cli("log")
+
+
 def test_a_settings_file_names_a_server(server: Server) -> None:
     Path("doltflow.toml").write_text(f'databases = ["{server.address("others")}"]\n')
     assert "7" in cli("cat", "o", "--output", "csv")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from doltflow.errors import DatabaseNotFoundError, RefNotFoundError, TableNotFoundError, UsageError
+from doltflow.errors import RefNotFoundError, TableNotFoundError, UsageError
 from doltflow.model.moment import looks_like_moment, parse_moment
 from doltflow.model.table import TableVersion
 from doltflow.sources.dolt import Session
@@ -97,8 +97,5 @@ def databases_asked(workspace: "Workspace") -> list[str]:
     """
     names = workspace.names if workspace.asked is None else [workspace.asked]
     if not names:
-        raise DatabaseNotFoundError(
-            f"There is no Dolt database in {workspace.place} or just below it.",
-            "Go to the folder that holds them, or list them in the setting `databases`.",
-        )
+        raise workspace.no_database()
     return names

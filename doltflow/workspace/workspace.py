@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from doltflow.errors import (
+    AccessDeniedError,
     AmbiguousDatabaseError,
     DatabaseLockedError,
     DatabaseNotFoundError,
@@ -14,6 +15,7 @@ from doltflow.errors import (
     DoltNotFoundError,
     DoltVersionError,
     RefNotFoundError,
+    ServerUnreachableError,
     StoreNotFoundError,
     TableNotFoundError,
     UsageError,
@@ -24,7 +26,7 @@ from doltflow.model.artifact import DatabaseConfig
 from doltflow.model.commit import Commit
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.table import TableVersion
-from doltflow.sources.dolt import Database, Location, Session, databases_at, databases_in, is_address
+from doltflow.sources.dolt import Database, Location, Session, databases_at, databases_in, is_address, is_same
 from doltflow.sources.metaflow.another import OtherRun
 from doltflow.sources.metaflow.profile import using
 from doltflow.sources.metaflow.store import Store
@@ -90,7 +92,7 @@ class Workspace:
     def add(self, database: Database) -> None:
         """Makes a database known; one of that name that is known already stays."""
         known = self._databases.setdefault(database.name, database)
-        if known.location.identity != database.location.identity:
+        if not is_same(known.location, database.location):
             here, there = known.location, database.location
             self.warn(f"Two databases are called `{database.name}`: {here} is looked at, {there} is not.")
 
@@ -143,9 +145,22 @@ class Workspace:
             except (DoltNotFoundError, DoltVersionError, DatabaseLockedError):
                 raise
             except DoltError as error:
-                self._unreadable[name] = error.message
-                self.warn(f"The database `{name}` is left out: {error.message}")
+                self.leave_out(name, error)
         return sorted(set(self._databases) - set(self._unreadable))
+
+    def leave_out(self, name: str, error: DoltError) -> None:
+        """Goes on without a database, or without a server that is set."""
+        self._unreadable[name] = error.message
+        self.warn(f"{'The server' if is_address(name) else 'The database'} `{name}` is left out: {error.message}")
+
+    def no_database(self) -> DatabaseNotFoundError:
+        """What to say where there is none."""
+        left = [f"`{name}` is left out: {why}" for name, why in self._unreadable.items()]
+        return DatabaseNotFoundError(
+            f"There is no Dolt database in {self.place} or just below it.",
+            " ".join(left)
+            or "Go to the folder that holds them, or name them with `--database` or in the setting `databases`.",
+        )
 
     def prepare(self) -> None:
         """Opens the databases and the store, all at once: for who needs them all."""
@@ -316,11 +331,7 @@ class Workspace:
         """
         names = self.names if database is None else [database]
         if not names:
-            raise DatabaseNotFoundError(
-                f"There is no Dolt database in {self.place} or just below it.",
-                " ".join(self._unreadable.values())
-                or "Go to the folder that holds them, or name them with `--database` or in the setting `databases`.",
-            )
+            raise self.no_database()
         commits: dict[str, str] = {}
         missing: list[RefNotFoundError] = []
         for name in names:
@@ -411,6 +422,8 @@ def open_workspace(settings: Settings, database: str | None = None, folder: Path
             try:
                 for each in databases_at(place):
                     workspace.add(each)
+            except (ServerUnreachableError, AccessDeniedError) as error:
+                workspace.leave_out(place, error)
             except (DoltError, UsageError) as error:
                 raise type(error)(f"{error.message} {settings.origin} names it.", error.hint) from error
         if database is not None and not is_path:

@@ -11,6 +11,7 @@ from doltflow.sources.dolt.database import (
     configured_database,
     database_set,
     databases_at,
+    is_same,
     name_of,
     places_set,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "format_author",
     "is_address",
     "is_database",
+    "is_same",
     "name_of",
     "places_set",
 ]

@@ -44,8 +44,8 @@ _GREETING_SECONDS = 30
 _RIGHT = "Does it run, and is the address right (host, port, `ssl-mode`)?"
 _CLEAR, _WRONG_PASSWORD = 2059, 1045
 _NEEDED = (
-    "To read, an account needs SELECT on all databases of the server, as Dolt checks its functions against the name of a "
-    "revision, `database/branch`; to write, and to replay and back-test, which make branches, all privileges."
+    "To read, an account needs SELECT on all databases of the server, as Dolt checks its functions against the name of "
+    "a revision, `database/branch`; to write, and to replay and back-test, which make branches, all privileges."
 )
 _STATEMENT_LENGTH = 1_000_000
 

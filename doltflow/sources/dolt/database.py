@@ -12,10 +12,12 @@ from doltflow.sources.dolt.address import Address, is_address
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.folder import Folder, databases_in, folder_of, is_database
 from doltflow.sources.dolt.leftovers import remove_leftovers
+from doltflow.sources.dolt.server import served_at
 from doltflow.sources.dolt.session import Session
 
 Location = Folder | Address
 VARIABLE = "DOLTFLOW_DATABASES"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PLACES = re.compile(r"mysql://(?:[^/]*@)?(?:\[[^\]]*\]|[^/:]*)(?::\d+)?(?:[/?][^:]*)?|[^:]+")
 
 
@@ -131,6 +133,16 @@ class Database:
             return found
         where = f"that runs on {self.location}" if isinstance(self.location, Folder) else f"at {self.location.of('')}"
         raise DatabaseNotFoundError(f"The server {where} has no database `{name}`.", nearest(name, names))
+
+
+def is_same(one: Location, other: Location) -> bool:
+    """Whether two places are of one database: the same place, or a folder and its address on the server that has it."""
+    if isinstance(one, Folder) and isinstance(other, Address):
+        is_here = other.host in _LOOPBACK and other.name.casefold() == one.name.casefold()
+        return is_here and other.port in served_at(one.path)
+    if isinstance(one, Address) and isinstance(other, Folder):
+        return is_same(other, one)
+    return one.identity == other.identity
 
 
 def name_of(place: str) -> str:

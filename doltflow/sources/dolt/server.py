@@ -189,6 +189,11 @@ def _attach(folder: Path, runtime: Path) -> Endpoint | None:
     return _endpoint(above, folder, runtime, ours=False) if above is not None and _answers(above.port) else None
 
 
+def served_at(folder: Path) -> list[int]:
+    """The ports of the servers whose notes are in a database's folder and in the one above."""
+    return [note.port for note in map(_read_info, (folder, folder.parent)) if note is not None]
+
+
 def _is_held(folder: Path) -> bool:
     """Whether a Dolt process has the database open for writing."""
     try:
