@@ -209,13 +209,16 @@ def configured_database(place: str) -> Database:
     Raises:
         DatabaseNotFoundError, UsageError, DoltError: As for `Database.at`.
     """
+    is_name = not is_address(place) and "/" not in place and not folder_of(place).exists()
+    if is_name and (found := database_set(place)) is not None:
+        return found
     try:
         return Database.at(place)
-    except DatabaseNotFoundError:
-        found = database_set(place) if "/" not in place else None
-        if found is None:
+    except DatabaseNotFoundError as error:
+        if not is_name or not places_set():
             raise
-        return found
+        text = f"{error.message} Nor does a place that {VARIABLE} names hold a database that is called so."
+        raise DatabaseNotFoundError(text, error.hint) from error
 
 
 def check_place(place: str) -> None:
