@@ -9,17 +9,11 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
+from doltflow.passwords import without_password
+
 _KEPT = 100
 _LONG_WORD = re.compile(rf"\S{{{5 * _KEPT},}}")
 _LONGEST = 4_000
-
-
-_PASSWORDS = re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s/:@`]*):[^\s`]*(?=@)|([?&]password=)[^&\s`]*", re.IGNORECASE)
-
-
-def without_passwords(text: str) -> str:
-    """A text with the passwords of the addresses in it left out."""
-    return _PASSWORDS.sub(lambda found: f"{found[1]}:…" if found[1] else f"{found[2]}…", text)
 
 
 class DoltflowError(Exception):
@@ -35,8 +29,8 @@ class DoltflowError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         # What a user typed may have a password in it, wherever it is said again.
-        self.message = shortened(without_passwords(message))
-        self.hint = shortened(without_passwords(hint))
+        self.message = shortened(without_password(message))
+        self.hint = shortened(without_password(hint))
         super().__init__(self.message)
 
     def __str__(self) -> str:

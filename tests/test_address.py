@@ -1,16 +1,19 @@
 """Addresses of databases on servers: what they say, and what they must not say."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from doltflow import DoltConfig
-from doltflow.errors import SettingsError, UsageError
+from doltflow.errors import DatabaseNotFoundError, SettingsError, UsageError
+from doltflow.passwords import has_password, without_password
 from doltflow.sources.dolt.address import Address
-from doltflow.sources.dolt.database import places_set
+from doltflow.sources.dolt.database import Database, places_set
 from doltflow.sources.dolt.endpoint import Endpoint
+from doltflow.sources.dolt.remote_url import check_no_password
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
@@ -49,7 +52,10 @@ def test_what_is_left_out_has_a_default(text: str, shown: str) -> None:
     ("text", "said"),
     [
         ("mysql://ann:hunter2@db/x", ["mysql://ann:…@db/x", "has a password in it", "DOLTFLOW_PASSWORD"]),
-        ("mysql://ann:hun@ter2@db/x", ["has a password in it"]),
+        ("mysql://ann:hun@ter2@db/x", ["`mysql://ann:…@db/x` has a password in it"]),
+        ("mysql://ann@corp:hunter2@db/x", ["`mysql://ann@corp:…@db/x` has a password in it"]),
+        ("mysql://ann:hunter2/x@db/x", ["`mysql://ann:…@db/x` has a password in it"]),
+        ("mysql://ann:a hunter2@db/x", ["`mysql://ann:…@db/x` has a password in it"]),
         ("mysql://ann:@db/x", ["has a password in it"]),
         ("mysql:///x", ["names no host"]),
         ("mysql://db/x/main", ["`x/main`", "`branch=`"]),
@@ -58,7 +64,7 @@ def test_what_is_left_out_has_a_default(text: str, shown: str) -> None:
         ("mysql://db:99999/x", ["is no address"]),
         ("mysql://db/x?ssl-mod=REQUIRED", ["`ssl-mod`", "Did you mean `ssl-mode`"]),
         ("mysql://db/x?ssl-mode=maybe", ["MAYBE", "VERIFY_IDENTITY"]),
-        ("mysql://db/x?password=hunter2", ["`password`"]),
+        ("mysql://db/x?password=hunter2", ["`mysql://db/x?password=…` has a password in it", "?password-file="]),
         ("mysql://db", ["names a server and no database"]),
     ],
 )
@@ -67,6 +73,75 @@ def test_what_is_no_address_of_a_database(text: str, said: list[str]) -> None:
         DoltConfig(database=text)
     assert [part for part in said if part not in str(caught.value)] == []
     assert "ter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mysql://root:hunter2@h/db", "mysql://root:…@h/db"),
+        ("MYSQL://root:hunter2@h", "MYSQL://root:…@h"),
+        ("http://u:hunter2@h", "http://u:…@h"),
+        ("http://:hunter2@h", "http://:…@h"),
+        ("http://u:hun@t:e?r#2&'[%@h:50051/db", "http://u:…@h:50051/db"),
+        ("http://u:hunter2@[::1]:50051/db", "http://u:…@[::1]:50051/db"),
+        ("http://u@corp:hunter2@h/db", "http://u@corp:…@h/db"),
+        ("http://u:1/hunter 2@h/db", "http://u:1/hunter 2@h/db"),  # Behind the slash it may be the path after a port.
+        ("Dolt says: GET http://u:hunter2@h/db failed; ask a@b.", "Dolt says: GET http://u:…@h/db failed; ask a@b."),
+        ("Of http://h:50051/db ask a@b: http://u:hunter2@h", "Of http://h:50051/db ask a@b: http://u:…@h"),
+        ("mysql://db/x?a=b&PASSWORD=hunter2&c=d", "mysql://db/x?a=b&PASSWORD=…&c=d"),
+    ],
+)
+def test_a_password_is_masked_wherever_it_is_shown(text: str, shown: str) -> None:
+    assert (without_password(text), without_password(shown)) == (shown, shown)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://u:hunter 2@h/a b", "http://u:…@h/a b"),
+        ("http://the u:hunter\n2@h/a b", "http://the u:…@h/a b"),
+        ("mysql://h/x?password=hunter `2&a=b", "mysql://h/x?password=…&a=b"),
+        ("file:///srv/a b/c:d@e", "file:///srv/a b/c:d@e"),
+    ],
+)
+def test_a_password_may_have_blanks(address: str, shown: str) -> None:
+    masked = without_password(address, is_address=True)
+    assert (masked, without_password(masked, is_address=True)) == (shown, shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://host:50051/a@b",
+        "http://ann@host:50051/a@b",
+        "http://ann@[::1]:50051/a@b",
+        "file:///srv/x:y/a@b",
+        "aws://[t:b]/db@x",
+        "git+ssh://git@github.com/owner/name.git",
+        "mysql://ann@db:3306/x?password-file=/a:b@c",
+        "file:///srv/password=x/db",
+    ],
+)
+def test_what_is_no_password_is_left_alone(text: str) -> None:
+    assert (has_password(text), without_password(text)) == (False, text)
+    check_no_password(text)
+
+
+@given(st.text("aB1/@:[]?# %.&;=\n", max_size=24), st.sampled_from(["mysql", "http", "MYSQL"]))
+@example("[:x]pw@h/db", "mysql")
+def test_whatever_python_takes_for_a_password_is_found(rest: str, scheme: str) -> None:
+    url = f"{scheme}://{rest}"
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return
+    assert password is None or has_password(url)
+
+
+def test_a_mistyped_address_shows_no_password(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseNotFoundError) as caught:
+        Database.at("MYSQL://root:hunter2@h/db")
+    assert str(caught.value) == "There is no folder `MYSQL://root:…@h/db`."
 
 
 def _endpoint(text: str) -> Endpoint:

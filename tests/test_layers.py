@@ -35,12 +35,13 @@ OPERATIONS = {
     "status",
 }
 BELOW = {
-    "errors": set(),
+    "passwords": set(),
+    "errors": {"passwords"},
     "model": {"errors"},
     "lineage": {"model", "errors"},
     "lineage_columns": {"model", "errors"},
     "sql": {"model", "errors"},
-    "sources.dolt": {"model", "errors"},
+    "sources.dolt": {"model", "errors", "passwords"},
     "sources.git": {"errors"},
     "sources.metaflow": {"sources.git", "sources.temporary", "model", "errors"},
     "sources.temporary": set(),

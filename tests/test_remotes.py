@@ -1,5 +1,6 @@
 """Pulling, pushing and cloning: real databases, with a folder as their remote."""
 
+import fcntl
 import json
 import re
 import subprocess
@@ -16,10 +17,19 @@ from conftest import dolt, folder_of, head, isolated, make_database
 from conftest import sql as rows_by_dolt
 from writing import AUTHOR, rows_of, sql, steady, uncommitted, write
 
-from doltflow.errors import DirtyTableError, DivergedError, DoltflowError, RemoteError, UsageError
+from doltflow.errors import (
+    DatabaseLockedError,
+    DirtyTableError,
+    DivergedError,
+    DoltflowError,
+    RemoteError,
+    UsageError,
+)
 from doltflow.recorder.config import DoltConfig
 from doltflow.sources.dolt import Database, Session
 from doltflow.sources.dolt.clone import clone
+from doltflow.sources.dolt.remotes import Remote, choose
+from doltflow.sources.dolt.server import runtime_folder
 
 TABLES = ("a", "b", "c")
 
@@ -428,6 +438,33 @@ def test_a_fork_is_not_taken_for_what_was_asked_for(hub: Hub) -> None:
         one.remote("them/numbers")
 
 
+@pytest.mark.parametrize(
+    ("url", "asked", "is_meant"),
+    [
+        ("file:///srv/prices", "dolthub/prices", True),
+        ("file:///srv/a%20b/prices/", "dolthub/prices", True),
+        ("aws://[table:bucket]/prices", "dolthub/prices", True),
+        ("file:///srv/something-else", "dolthub/prices", False),
+        ("file:///srv/other-prices", "dolthub/prices", False),
+        ("git+ssh://git@github.com/dolthub/prices.git", "dolthub/prices", True),
+        ("git+ssh://git@github.com/else/other.git", "dolthub/prices", False),
+        ("git+ssh://git@github.com/else/prices.git", "dolthub/prices", False),
+        ("git+https://github.com/else/prices", "dolthub/prices", False),
+    ],
+)
+def test_a_remote_of_another_name_is_not_taken_for_a_copy(url: str, asked: str, is_meant: bool) -> None:
+    known = [Remote("origin", url)]
+    if is_meant:
+        assert choose(known, asked, "prices") == known[0]
+        return
+    with pytest.raises(RemoteError) as error:
+        choose(known, asked, "prices")
+    assert message(error) == (
+        f"The database `prices` has no remote {asked}; it has `origin` at {url}.",
+        "Is it another database of that name? Give its folder's path, and `remote=` with what to clone.",
+    )
+
+
 # Passwords
 
 
@@ -439,15 +476,15 @@ def test_no_password_is_taken_or_shown(hub: Hub) -> None:
             name = address.partition("ann")[0]
             host = "example.com:50051" if "50051" in address else "example.com"
             assert message(error) == (
-                f"There is a password in {name}ann:***@{host}/numbers.",
+                f"There is a password in {name}ann:…@{host}/numbers.",
                 "Leave it out: Dolt takes it from DOLT_REMOTE_PASSWORD, and for DoltHub from `dolt login`.",
             )
     one = hub.clone("one")
     sql(one, "call dolt_remote('remove', 'origin')",
         "call dolt_remote('add', 'origin', 'http://ann:secret@127.0.0.1:9/numbers')")  # fmt: skip
-    with pytest.raises(UsageError, match=r"There is a password in http://ann:\*\*\*@127.0.0.1:9/numbers"):
+    with pytest.raises(UsageError, match=r"There is a password in http://ann:…@127.0.0.1:9/numbers"):
         one.remote()
-    with pytest.raises(RemoteError, match=r"it has `origin` at http://ann:\*\*\*@127"):
+    with pytest.raises(RemoteError, match=r"it has `origin` at http://ann:…@127"):
         one.remote("other")
 
 
@@ -462,6 +499,24 @@ def test_a_clone_is_there_whole_once(hub: Hub) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["numbers"]
     assert rows_by_dolt(folder, "select * from a") == [{"id": 1, "v": 1}]
     assert rows_by_dolt(folder, "select name, url from dolt_remotes") == [{"name": "origin", "url": hub.url}]
+
+
+def test_a_clone_waits_no_longer_than_it_may(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = hub.folder / "new" / "numbers"
+    monkeypatch.setenv("DOLTFLOW_LOCK_TIMEOUT", "0.1")
+    with (runtime_folder(folder) / "clone.lock").open("a+") as lock, ThreadPoolExecutor() as threads:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        late = threads.submit(clone, hub.url, folder)
+        try:
+            error = late.exception(timeout=20)
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+    assert isinstance(error, DatabaseLockedError)
+    assert (error.message, error.hint) == (
+        f"Another doltflow process has held {folder} for longer than 0.1 s.",
+        "Wait for it, or raise DOLTFLOW_LOCK_TIMEOUT.",
+    )
+    assert not folder.exists()
 
 
 def test_what_cannot_be_cloned_leaves_nothing(hub: Hub) -> None:

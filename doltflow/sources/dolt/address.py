@@ -1,7 +1,6 @@
 """The address of a database on a server: `mysql://user@host:port/database`."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import get_args
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from doltflow.errors import SettingsError, UsageError, nearest
+from doltflow.passwords import has_password, without_password
 from doltflow.sources.dolt.author import configured_author
 from doltflow.sources.dolt.endpoint import Endpoint, SslMode
 from doltflow.sources.dolt.server import runtime_folder
@@ -21,7 +21,6 @@ _FORM = "An address is `mysql://user@host:port/database`."
 _PASSWORD, _PASSWORD_FILE = "DOLTFLOW_PASSWORD", "DOLTFLOW_PASSWORD_FILE"
 _OPTIONS = ("password-file", "ssl-ca", "ssl-mode")
 _MODES: tuple[SslMode, ...] = get_args(SslMode)
-_SECRET = re.compile(r"(mysql://[^/@:]*:).*(?=@)|(\bpassword=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +51,27 @@ class Address:
         Raises:
             UsageError: It is none, or has a password in it.
         """
-        shown = _SECRET.sub(r"\1\2…", text)
+        if has_password(text):  # Before it is taken apart: what is wrong with a part would be told with the part.
+            raise UsageError(
+                f"`{without_password(text, is_address=True)}` has a password in it, which would stand in the records of runs.",
+                f"Leave it out, and put it into the variable {_PASSWORD}, or into a file that {_PASSWORD_FILE} or "
+                "`?password-file=` of the address names.",
+            )
         try:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port or _DEFAULT_PORT
             options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
         except ValueError as error:
-            raise UsageError(f"`{shown}` is no address of a database: {error}.", _FORM) from error
-        if parts.password is not None:
-            raise UsageError(
-                f"`{shown}` has a password in it, which would stand in the records of runs.",
-                f"Leave it out, and put it into the variable {_PASSWORD}, or into a file that {_PASSWORD_FILE} or "
-                "`?password-file=` of the address names.",
-            )
-        database = _database(parts, shown)
+            raise UsageError(f"`{text}` is no address of a database: {error}.", _FORM) from error
+        database = _database(parts, text)
         if not host:
-            raise UsageError(f"`{shown}` names no host.", _FORM)
+            raise UsageError(f"`{text}` names no host.", _FORM)
         if unknown := [name for name in options if name not in _OPTIONS]:
-            raise UsageError(f"`{shown}` has an option `{unknown[0]}`, which is none.", nearest(unknown[0], _OPTIONS))
+            raise UsageError(f"`{text}` has an option `{unknown[0]}`, which is none.", nearest(unknown[0], _OPTIONS))
         mode = options.get("ssl-mode", "PREFERRED").upper().replace("-", "_")
         found = next((known for known in _MODES if known == mode), None)
         if found is None:
-            raise UsageError(f"`{shown}` asks for the `ssl-mode` {mode}.", f"It is one of {', '.join(_MODES)}.")
+            raise UsageError(f"`{text}` asks for the `ssl-mode` {mode}.", f"It is one of {', '.join(_MODES)}.")
         user = unquote(parts.username or _DEFAULT_USER)
         return cls(host, port, database, user, found, options.get("ssl-ca"), options.get("password-file"))
 
@@ -154,13 +152,13 @@ def is_address(text: str) -> bool:
     return text.startswith(SCHEME)
 
 
-def _database(parts: SplitResult, shown: str) -> str:
+def _database(parts: SplitResult, text: str) -> str:
     database = unquote(parts.path.removeprefix("/"))
     if "/" in database:
         raise UsageError(
-            f"`{shown}` names `{database}`, which is more than a database.",
+            f"`{text}` names `{database}`, which is more than a database.",
             "Name branch and commit beside the address: `branch=`, `commit=`, `--at`.",
         )
     if parts.fragment:
-        raise UsageError(f"`{shown}` has a part behind a `#`.", _FORM)
+        raise UsageError(f"`{text}` has a part behind a `#`.", _FORM)
     return database

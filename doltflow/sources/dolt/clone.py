@@ -3,13 +3,15 @@
 import fcntl
 import re
 import tempfile
+import time
 from pathlib import Path
 from urllib.parse import unquote
 
 from doltflow.errors import DoltError, RemoteError
+from doltflow.passwords import without_password
 from doltflow.sources.dolt.program import run_dolt
-from doltflow.sources.dolt.remote_url import check_no_password, user_of, without_password
-from doltflow.sources.dolt.server import runtime_folder
+from doltflow.sources.dolt.remote_url import check_no_password, user_of
+from doltflow.sources.dolt.server import lock_file, lock_timeout, runtime_folder
 
 _PROGRESS = re.compile(r"chunks complete|^Retrieving remote|^cloning ")
 
@@ -37,12 +39,13 @@ def clone(address: str, folder: Path) -> None:
 
     Raises:
         RemoteError: It cannot be cloned.
+        DatabaseLockedError: Another task has been cloning it for longer than the limit.
     """
     check_no_password(address)
     check_there(address)
     folder = folder.absolute()
     with (runtime_folder(folder) / "clone.lock").open("a+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_file(lock.fileno(), fcntl.LOCK_EX, folder, time.monotonic() + lock_timeout())
         if (folder / ".dolt").exists():
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +69,7 @@ def _clone(address: str, folder: Path) -> None:
         told = error.message.removeprefix(f"`dolt clone` failed in {Path.cwd()}: ")
         said = [line.strip() for line in told.splitlines() if line.strip() and not _PROGRESS.search(line)]
         raise RemoteError(
-            f"{without_password(address)} cannot be cloned. Dolt says: {without_password(' '.join(said)).rstrip('.')}.",
+            f"{without_password(address)} cannot be cloned. Dolt says: {' '.join(said).rstrip('.')}.",
             "Is the address right, and may you read it (`dolt login` for DoltHub; DOLT_REMOTE_PASSWORD, and the user "
             "in the URL, for a server)?",
         ) from error

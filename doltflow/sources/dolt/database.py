@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doltflow.errors import DatabaseNotFoundError, DoltError, UsageError, nearest
+from doltflow.passwords import without_password
 from doltflow.sources.dolt.address import Address, is_address
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.folder import Folder, databases_in, folder_of, is_database
@@ -47,20 +48,21 @@ class Database:
             if not address.database:
                 raise UsageError(f"`{text}` names a server and no database on it.", f"Name one: `{address}NAME`.")
             return cls(address.name, address)
+        shown = without_password(text, is_address=True)  # Of what was meant as an address, say.
         try:
             folder = folder_of(place)
             if not folder.exists():
                 there = [p.name for p in databases_in(folder.parent)] if folder.parent.is_dir() else []
-                raise DatabaseNotFoundError(f"There is no folder `{place}`.", nearest(folder.name, there))
+                raise DatabaseNotFoundError(f"There is no folder `{shown}`.", nearest(folder.name, there))
             if not is_database(folder):
                 raise DatabaseNotFoundError(
-                    f"The folder `{place}` is not a Dolt database: it has no `.dolt/noms`.",
+                    f"The folder `{shown}` is not a Dolt database: it has no `.dolt/noms`.",
                     "`dolt init` there makes it one.",
                 )
             folder = folder.resolve()
             str(folder).encode()  # Dolt and Metaflow take names in UTF-8 alone.
         except (OSError, RuntimeError, ValueError) as error:  # Links in a circle, what is no name.
-            raise DatabaseNotFoundError(f"`{place}` cannot be opened as a database: {error}.") from error
+            raise DatabaseNotFoundError(f"`{shown}` cannot be opened as a database: {error}.") from error
         return cls(folder.name, Folder(folder))
 
     @classmethod

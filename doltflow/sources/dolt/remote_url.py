@@ -4,10 +4,10 @@ import re
 from urllib.parse import unquote
 
 from doltflow.errors import UsageError
+from doltflow.passwords import has_password, without_password
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _OF_DOLTHUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_SECRET = re.compile(r"(\w+://[^\s:@]*):\S*@")
 
 
 def is_remote(text: str) -> bool:
@@ -35,6 +35,11 @@ def split(url: str) -> tuple[str, str, str]:
     return scheme.lower(), host, slash + path
 
 
+def tells_owner(url: str) -> bool:
+    """Whether a URL is of a kind that has the owner of the database in its path: DoltHub's, a server's, Git's."""
+    return split(url)[0] in ("http", "https", "git+http", "git+https", "git+ssh")
+
+
 def name_at(address: str) -> str:
     """The name of the database at an address: the last part of its path.
 
@@ -48,20 +53,15 @@ def name_at(address: str) -> str:
     return name
 
 
-def without_password(text: str) -> str:
-    """A text without the passwords in its URLs."""
-    return _SECRET.sub(r"\1:***@", text)
-
-
 def check_no_password(address: str) -> None:
     """Makes sure that an address holds no password: it would be recorded, and shown in lists of processes.
 
     Raises:
         UsageError: It does.
     """
-    if _SECRET.search(address):
+    if has_password(address):
         raise UsageError(
-            f"There is a password in {without_password(address)}.",
+            f"There is a password in {without_password(address, is_address=True)}.",
             "Leave it out: Dolt takes it from DOLT_REMOTE_PASSWORD, and for DoltHub from `dolt login`.",
         )
 

@@ -15,16 +15,10 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from doltflow.errors import DirtyTableError, DivergedError, DoltError, RefNotFoundError, RemoteError
+from doltflow.passwords import without_password
 from doltflow.sources.dolt.connection import Connection
 from doltflow.sources.dolt.refs import branches, hash_of
-from doltflow.sources.dolt.remote_url import (
-    check_no_password,
-    is_of_dolthub,
-    is_url,
-    split,
-    user_of,
-    without_password,
-)
+from doltflow.sources.dolt.remote_url import check_no_password, is_of_dolthub, is_url, split, tells_owner, user_of
 from doltflow.sources.dolt.write.branch import branch_lock, move, temporary_branch
 
 ORIGIN = "origin"
@@ -33,7 +27,6 @@ _LONGEST_PAUSE = 2.0
 _MOVED = re.compile(
     r"non-fast-forward|no common ancestor|\[rejected\]|optimistic lock|cannot update manifest", re.IGNORECASE
 )
-_SECRET = re.compile(r"(\w+://[^/\s:@]*):[^/\s@]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +62,8 @@ def choose(known: Sequence[Remote], asked: str | None, database: str) -> Remote:
 
     Args:
         known: Those of the database.
-        asked: The name of one, or its address; None for `origin`, else the only one.
+        asked: The name of one, or its address; None for `origin`, else the only one. DoltHub's `owner/name` is also an
+            `origin` of that name where its kind does not tell the owner.
         database: What the database is called.
 
     Raises:
@@ -87,8 +81,8 @@ def choose(known: Sequence[Remote], asked: str | None, database: str) -> Remote:
         hint = "Say which with `remote=`."
     else:
         named = [remote for remote in known if remote.name == asked or is_same(remote.url, asked)]
-        if is_of_dolthub(asked) and known[0].name == ORIGIN and not known[0].url.startswith(("http://", "https://")):
-            named = named or [known[0]]  # A copy in a folder or a bucket does not tell the owner.
+        if not named and known[0].name == ORIGIN and _is_copy(known[0].url, asked):
+            named = [known[0]]
         found = f"no remote {without_password(asked)}"
         hint = "Is it another database of that name? Give its folder's path, and `remote=` with what to clone."
     if not named:
@@ -98,10 +92,17 @@ def choose(known: Sequence[Remote], asked: str | None, database: str) -> Remote:
     return Remote(named[0].name, named[0].url, user)
 
 
+def _is_copy(url: str, asked: str) -> bool:
+    """Whether a remote may be a copy of DoltHub's `owner/name`: a folder or a bucket does not tell the owner."""
+    if not is_of_dolthub(asked) or tells_owner(url):
+        return False
+    return unquote(split(url)[2]).rstrip("/").rpartition("/")[2] == asked.partition("/")[2]
+
+
 def is_same(url: str, asked: str) -> bool:
     """Whether the URL of a remote is what an address names."""
     if not is_url(asked):
-        return is_of_dolthub(asked) and url.rstrip("/").endswith(f"/{asked}")
+        return is_of_dolthub(asked) and url.rstrip("/").removesuffix(".git").endswith(f"/{asked}")
     (scheme, host, path), (other, place, way) = split(url), split(asked)
     if scheme == other == "file":
         return os.path.realpath(unquote(host + path)) == os.path.realpath(unquote(place + way))
@@ -136,6 +137,22 @@ def fetch(connection: Connection, remote: Remote, branch: str | None = None) -> 
     found = "select hash from dolt_remote_branches where name = %s"
     head = connection.value(found, [f"remotes/{remote.name}/{branch}"])
     return None if head is None else str(head)
+
+
+def fetch_head(connection: Connection, remote: Remote, name: str) -> str | None:
+    """Fetches all that a remote has, its tags too.
+
+    Returns:
+        The head of its branch of that name; None where it has none.
+
+    Raises:
+        RemoteError: The remote cannot be reached.
+    """
+    fetch(connection, remote)
+    known = "select 1 from dolt_remote_branches where name = %s"
+    if not connection.rows(known, [f"remotes/{remote.name}/{name}"]):
+        return None
+    return fetch(connection, remote, name)  # Dolt still knows one that the remote has removed.
 
 
 def pull(connection: Connection, remote: Remote, branch: str, author: str | None) -> None:
@@ -243,9 +260,7 @@ def _commands(remote: Remote, branch: str, *verbs: str) -> str:
 def _unreachable(remote: Remote, error: DoltError, then: str = "") -> RemoteError:
     hint = "Is its address right (`dolt remote -v`), and may you use it"
     hint += " (`dolt login` for DoltHub; DOLT_REMOTE_PASSWORD, and the user in the URL, for a server)?"
-    return RemoteError(
-        f"The remote {remote} cannot be reached or refuses. {without_password(error.message)}", f"{hint} {then}".strip()
-    )
+    return RemoteError(f"The remote {remote} cannot be reached or refuses. {error.message}", f"{hint} {then}".strip())
 
 
 def _track(connection: Connection, remote: Remote, branch: str, head: str) -> None:

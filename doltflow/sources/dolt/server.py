@@ -89,7 +89,7 @@ def serving(folder: Path) -> Iterator[Endpoint]:
     with (runtime / "users.lock").open("a+") as users:
         deadline = time.monotonic() + lock_timeout()
         with _start_lock(runtime, folder, deadline):
-            _lock(users.fileno(), fcntl.LOCK_SH, folder, deadline)
+            lock_file(users.fileno(), fcntl.LOCK_SH, folder, deadline)
             endpoint = _attach(folder, runtime) or _start(folder, runtime, deadline)
         try:
             yield endpoint
@@ -138,14 +138,25 @@ def runtime_folder(database: str | Path) -> Path:
 @contextmanager
 def _start_lock(runtime: Path, folder: Path, deadline: float) -> Iterator[None]:
     with (runtime / "start.lock").open("a+") as file, turn(runtime / "starting", deadline):
-        _lock(file.fileno(), fcntl.LOCK_EX, folder, deadline)
+        lock_file(file.fileno(), fcntl.LOCK_EX, folder, deadline)
         try:
             yield
         finally:
             fcntl.flock(file.fileno(), fcntl.LOCK_UN)
 
 
-def _lock(descriptor: int, kind: int, folder: Path, deadline: float) -> None:
+def lock_file(descriptor: int, kind: int, folder: Path, deadline: float) -> None:
+    """Waits for a lock on an open file.
+
+    Args:
+        descriptor: The file.
+        kind: `fcntl.LOCK_EX` or `fcntl.LOCK_SH`.
+        folder: The database whose lock it is.
+        deadline: Until when to wait, as `time.monotonic` counts.
+
+    Raises:
+        DatabaseLockedError: Another process has had it until then.
+    """
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

@@ -173,6 +173,13 @@ class Commits(Core):
         self._check_there(remote)
         fetch(self._connection, remote)
 
+    def fetch_head(self, remote: "Remote", name: str) -> str | None:
+        """Fetches what a remote has; the head of a branch there. See `doltflow.sources.dolt.remotes.fetch_head`."""
+        from doltflow.sources.dolt.remotes import fetch_head
+
+        self._check_there(remote)
+        return fetch_head(self._connection, remote, name)
+
     def pull(self, remote: "Remote", branch: str, author: str | None) -> None:
         """Brings a branch up to date with a remote's; see `doltflow.sources.dolt.remotes.pull`."""
         from doltflow.sources.dolt.remotes import pull
