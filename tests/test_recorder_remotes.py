@@ -14,7 +14,10 @@ from conftest import dolt, head, make_database, sql
 from flows.harness import World, commits, rows, trailers, world
 
 from doltflow import DoltConfig, DoltDT
-from doltflow.errors import DoltflowError
+from doltflow.errors import DatabaseLockedError, DoltflowError, RemoteError
+from doltflow.recorder.remote import push
+from doltflow.sources.dolt import Database
+from doltflow.sources.dolt.write.branch import branch_lock
 
 PRICES = ("create table prices (id int primary key, v int)", "insert into prices values (1, 1), (2, 2)")
 COUNTS = ("create table counts (v int)",)
@@ -204,6 +207,71 @@ def test_reads_are_pinned_to_what_was_pulled_or_fetched(hubs: Hubs) -> None:
         with pytest.raises(DoltflowError) as error:
             length(database, branch=branch, dolthub_remote=True)
         assert (error.value.code, str(error.value)) == (code, text)
+
+
+def test_a_commit_given_by_a_name_is_what_the_remote_has(hubs: Hubs) -> None:
+    hubs.make("numbers", *PRICES)
+    theirs, mine = hubs.folder / "theirs" / "numbers", hubs.world.folder / "numbers"
+    assert length(hubs.url("numbers"), dolthub_remote=True) == 2
+    dolt(mine, "branch", "mine")
+    dolt(mine, "branch", "gone")
+    dolt(theirs, "branch", "gone")
+    dolt(theirs, "push", "origin", "gone")
+    before = sql(mine, "select name, hash from dolt_branches order by name")
+    newer = hubs.push("numbers", "insert into prices values (3, 3)")
+    dolt(theirs, "branch", "feature")
+    dolt(theirs, "push", "origin", "feature")
+    dolt(theirs, "tag", "v1")
+    dolt(theirs, "push", "origin", "v1")
+    lengths = {name: length(dolthub_remote=True, commit=name)
+               for name in ("main", "main~1", "HEAD", "HEAD^", "feature", "v1", "mine", "gone", newer)}  # fmt: skip
+    assert lengths == {
+        "main": 3, "main~1": 2, "HEAD": 3, "HEAD^": 2, "feature": 3, "v1": 3, "mine": 2, "gone": 2, newer: 3,
+    }  # fmt: skip
+    # A branch that the remote has no more stands for the one that is here.
+    sql(mine, "insert into prices values (3, 3), (4, 4), (5, 5); call dolt_commit('-am', 'ours')")
+    dolt(mine, "branch", "-f", "gone", "main")
+    dolt(mine, "reset", "--hard", "HEAD~1")
+    dolt(theirs, "push", "origin", ":gone")
+    assert length(dolthub_remote=True, commit="gone") == 5
+    here = sql(mine, "select name, hash from dolt_branches where name <> 'gone' order by name")
+    assert here == [branch for branch in before if branch["name"] != "gone"]
+    # Only a full hash that is here needs no remote.
+    (hubs.folder / "numbers").rename(hubs.folder / "away")
+    assert length(dolthub_remote=True, commit=newer) == 3
+    assert length(dolthub_remote=True, commit=f"{newer}~1") == 2
+    with pytest.raises(RemoteError, match="There is no folder for the remote"):
+        length(dolthub_remote=True, commit="main")
+
+
+def test_a_second_attempt_sees_of_the_remotes_branch_what_the_first_one_saw(hubs: Hubs) -> None:
+    hubs.make("numbers", *PRICES, *COUNTS)
+    hubs.push("numbers", OTHERS)
+    run = hubs.world.run("named_flow.py", "--db", hubs.url("numbers"))
+    seen = [told["seen"] for task, told in hubs.world.artifacts(run, "seen").items() if task.startswith("start/")]
+    assert seen == [{"main": 0, "main~1": 0}]
+    assert rows(hubs.theirs("numbers"), "counts") == [{"v": 1}]
+
+
+def test_whatever_keeps_a_push_back_the_commit_is_told(hubs: Hubs, monkeypatch: pytest.MonkeyPatch) -> None:
+    hubs.make("numbers", *PRICES)
+    assert length(hubs.url("numbers"), dolthub_remote=True) == 2
+    hubs.push("numbers", OTHERS)
+    mine = hubs.world.folder / "numbers"
+    dolt(mine, "sql", "-q", "insert into prices values (3, 3); call dolt_commit('-am', 'ours')")
+    commit = head(mine)
+    config = DoltConfig("numbers", push_on_commit=True)
+    database = Database.at(mine)
+    with database.open() as session, database.open() as other, branch_lock(other._connection, "main"):
+        monkeypatch.setenv("DOLTFLOW_LOCK_TIMEOUT", "0")
+        with pytest.raises(DatabaseLockedError) as error:
+            push(session, config, "main", commit, "Bea <bea@example.com>")
+        monkeypatch.undo()
+    assert (error.value.message, error.value.hint) == (
+        "The push of `main` failed. Other writers have held the branch `main` of `numbers` for longer than 0 s. "
+        f"Nothing was written. The commit {commit} is kept on `main` of {mine}.",
+        "Run it again, or raise DOLTFLOW_LOCK_TIMEOUT.",
+    )
 
 
 def behind(hubs: Hubs, name: str, copy: Path) -> Path:

@@ -22,7 +22,8 @@ class DoltConfig:
             from, into a folder of its name in the current one: DoltHub's `owner/name`, or a URL.
         branch: The branch that reads are pinned from and writes go to; without it the one that the folder has checked
             out, else the server's default. Nothing is ever checked out.
-        commit: A commit, tag or branch that the reads are pinned to, in place of the branch's head.
+        commit: A commit, tag or branch that the reads are pinned to, in place of the branch's head. With
+            `dolthub_remote` a branch is the remote's, where that has one of this name.
         dolthub_remote: The database has a remote, on DoltHub or elsewhere: a folder that is not there is cloned, and
             the branch is brought up to date with the remote's before it is read. Uncommitted changes stay.
         push_on_commit: The branch is pushed to the remote after each commit.

@@ -1,7 +1,6 @@
 """Where a context reads and writes: its sessions with databases, and its pin."""
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from doltflow.sources.dolt import (
     databases_in,
     format_author,
     is_address,
+    name_and_steps,
     name_of,
 )
 from doltflow.sources.metaflow.running import FindTask
@@ -163,11 +163,12 @@ class Place:
 
     def _own_pin(self, session: Session, config: DoltConfig) -> Pin:
         branch = config.branch or session.default_branch()
+        theirs = None
         if self._rerun is None:
-            bring_up_to_date(session, config, branch, self.author(session))
+            theirs = bring_up_to_date(session, config, branch, self.author(session))
         session.branch_head(branch)
         undo = self._failed_attempts(session, branch)
-        return Pin(branch, self._seen(session, config.commit or branch), undo)
+        return Pin(branch, self._seen(session, config.commit or branch, theirs), undo)
 
     def _sent(self, session: Session, pin: DatabasePin) -> Pin:
         """As a rerun's pins say, whatever the configuration says."""
@@ -181,7 +182,7 @@ class Place:
         """Pushes the branch that a commit was just made on, where that is asked for; a rerun never does.
 
         Raises:
-            RemoteError: It cannot be pushed. The commit stays.
+            DoltError: It cannot be pushed. The commit stays.
         """
         if self._rerun is None and self.config is not None and self.config.push_on_commit:
             push(session, self.config, self.write_branch(session), commit, self.author(session))
@@ -225,10 +226,10 @@ class Place:
 
     def resolved(self, session: Session, ref: str) -> str:
         """The commit that a ref stands for, as `moved` has it for a branch; `~n` and `^` count from there."""
-        name = re.split("[~^]", ref, maxsplit=1)[0]
+        name, steps = name_and_steps(ref)
         branch = session.default_branch() if name == "HEAD" else name
         if self._is_sent(session, branch):
-            return session.resolve(self.pin(session).commit + ref[len(name) :])
+            return session.resolve(self.pin(session).commit + steps)
         return session.resolve(ref)
 
     def _is_sent(self, session: Session, branch: str) -> bool:
@@ -238,11 +239,19 @@ class Place:
         config = self.config or DoltConfig(str(session.database.location))
         return branch == (config.branch or session.default_branch())
 
-    def _seen(self, session: Session, ref: str) -> str:
-        """The commit that a ref stands for; where it is a branch that a failed attempt wrote, what that one saw."""
-        failed = self._failed_attempts(session, ref) if ref in session.branches() else ()
+    def _seen(self, session: Session, ref: str, theirs: str | None = None) -> str:
+        """The commit that a ref stands for; where it is a branch that a failed attempt wrote, what that one saw.
+
+        Args:
+            session: With the database.
+            ref: The ref.
+            theirs: Where a remote has its branch, the head there.
+        """
+        name, steps = name_and_steps(ref)
+        is_branch = theirs is not None or name in session.branches()
+        failed = self._failed_attempts(session, theirs or name) if is_branch else ()
         # So this attempt does the same from the same.
-        return session.resolve(f"{failed[-1]}~1" if failed else ref)
+        return session.resolve((f"{failed[-1]}~1" if failed else theirs or name) + steps)
 
     def undoes(self) -> bool:
         """Whether there is something of a failed attempt to take back."""

@@ -1,11 +1,10 @@
 """What `dolthub_remote` and `push_on_commit` of a configuration do. A rerun does none of it."""
 
 import logging
-from contextlib import suppress
 
-from doltflow.errors import DatabaseNotFoundError, RefNotFoundError, RemoteError
+from doltflow.errors import DatabaseNotFoundError, DoltError, RemoteError
 from doltflow.recorder.config import DoltConfig
-from doltflow.sources.dolt import Session, is_address
+from doltflow.sources.dolt import Session, is_address, name_and_steps
 
 
 def clone_missing(config: DoltConfig) -> None:
@@ -29,8 +28,11 @@ def clone_missing(config: DoltConfig) -> None:
     clone(config.address, config.folder)
 
 
-def bring_up_to_date(session: Session, config: DoltConfig, branch: str, author: str | None) -> None:
-    """Pulls a branch before it is read; where a commit is read, it is fetched if it is not here.
+def bring_up_to_date(session: Session, config: DoltConfig, branch: str, author: str | None) -> str | None:
+    """Pulls a branch before it is read; where a commit is read, it is fetched, and no branch that is here changes.
+
+    Returns:
+        The head at the remote of the branch that `commit` of the configuration names; None where that names none there.
 
     Raises:
         RemoteError, DivergedError, DirtyTableError: As `Session.pull` says.
@@ -38,27 +40,27 @@ def bring_up_to_date(session: Session, config: DoltConfig, branch: str, author: 
     if config.push_on_commit or config.dolthub_remote:
         remote = session.remote(config.asked_remote)  # Told before the work is done, not at its end.
     if not config.dolthub_remote:
-        return
+        return None
     if config.commit is None:
         session.pull(remote, branch, author)
-        return
-    with suppress(RefNotFoundError):
-        session.resolve(config.commit)
-        if branch in session.branches():
-            return
-    session.fetch(remote)
+        return None
     if branch not in session.branches():
         session.pull(remote, branch, author)
+    name, _ = name_and_steps(config.commit)
+    if session.has_commit(name):
+        return None  # It never moves, so the remote need not be reached.
+    return session.fetch_head(remote, session.default_branch() if name == "HEAD" else name)
 
 
 def push(session: Session, config: DoltConfig, branch: str, commit: str, author: str | None) -> None:
     """Pushes a branch on which a commit was just made.
 
     Raises:
-        RemoteError, DivergedError: It cannot be pushed. The commit stays, and the message says so.
+        DoltError: It cannot be pushed. The commit stays, and the message says so.
     """
     try:
         session.push(session.remote(config.asked_remote), branch, author)
-    except RemoteError as error:
+    except DoltError as error:
         kept = f"The commit {commit} is kept on `{branch}` of {session.database.location}."
-        raise type(error)(f"{error.message} {kept}", error.hint) from error
+        told = error.message if isinstance(error, RemoteError) else f"The push of `{branch}` failed. {error.message}"
+        raise type(error)(f"{told} {kept}", error.hint) from error

@@ -117,7 +117,7 @@ class Writer:
         """Pushes what `commit` made, where the configuration says so.
 
         Raises:
-            RemoteError: It cannot be pushed. The commit stays.
+            DoltError: It cannot be pushed. The commit stays.
         """
         if self._committed is not None:
             with self._place.session(self._place.database()) as session:

@@ -17,7 +17,7 @@ from doltflow.sources.dolt.database import (
 )
 from doltflow.sources.dolt.folder import databases_in, folder_of, is_database
 from doltflow.sources.dolt.past import Part
-from doltflow.sources.dolt.refs import HASH, LONGEST_BRANCH
+from doltflow.sources.dolt.refs import HASH, LONGEST_BRANCH, name_and_steps
 from doltflow.sources.dolt.session import Session
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "is_address",
     "is_database",
     "is_same",
+    "name_and_steps",
     "name_of",
     "places_set",
 ]

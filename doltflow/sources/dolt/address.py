@@ -52,8 +52,9 @@ class Address:
             UsageError: It is none, or has a password in it.
         """
         if has_password(text):  # Before it is taken apart: what is wrong with a part would be told with the part.
+            shown = without_password(text, is_address=True)
             raise UsageError(
-                f"`{without_password(text, is_address=True)}` has a password in it, which would stand in the records of runs.",
+                f"`{shown}` has a password in it, which would stand in the records of runs.",
                 f"Leave it out, and put it into the variable {_PASSWORD}, or into a file that {_PASSWORD_FILE} or "
                 "`?password-file=` of the address names.",
             )

@@ -58,6 +58,12 @@ def hash_of(connection: Connection, ref: str) -> str:
     return str(connection.value("select dolt_hashof(%s)", [ref]))
 
 
+def name_and_steps(ref: str) -> tuple[str, str]:
+    """What a ref begins with, and the `~n` and `^` that count from there."""
+    name = re.split("[~^]", ref, maxsplit=1)[0]
+    return name, ref[len(name) :]
+
+
 def resolve(connection: Connection, ref: str, database: str) -> str:
     """The full hash of a commit, a prefix of one, a branch, a tag, or one of these with `~n` or `^`.
 
@@ -65,8 +71,7 @@ def resolve(connection: Connection, ref: str, database: str) -> str:
         RefNotFoundError: There is no such ref, or the prefix fits several commits.
     """
     connection.use()
-    base = re.match(r"([^~^]*)([~^].*)?$", ref)
-    name, steps = (base[1], base[2] or "") if base else (ref, "")
+    name, steps = name_and_steps(ref)
     known = {**tags(connection), **branches(connection)}
     start = known.get(name) or _by_prefix(connection, name, database)
     try:
