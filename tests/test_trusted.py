@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import json
 import pickle
+import pickletools
 import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +153,13 @@ def test_what_metaflow_keeps_of_a_task_runs_nothing_either(stored: Stored, tmp_p
 
 
 @pytest.mark.parametrize(
-    "graph", [{"steps": 5}, {"steps": {"start": 1, "fan": {"next": 3, "decorators": [4]}}}, {"parameters": [1]}, [1]]
+    "graph",
+    [
+        {"steps": {"start": 1, "fan": {"next": 3, "decorators": [4]}}},
+        {"parameters": [1]},
+        pytest.param({"steps": 5}, marks=pytest.mark.long),
+        pytest.param([1], marks=pytest.mark.long),
+    ],
 )
 def test_a_structure_that_makes_no_sense_is_no_defect(stored: Stored, graph: object):
     for task in ("_parameters/0", *TASKS):
@@ -203,6 +211,15 @@ def test_a_damaged_artifact_is_named_and_the_rest_is_told(stored: Stored, kept: 
     assert sorted(message.split(": ")[0] for message in broken) == sorted([task, constants])
 
 
+def test_what_unpacks_to_more_than_a_machine_has_is_not_read(stored: Stored):
+    bomb = gzip.compress(b"\0" * (1 << 20)) * 257
+    stored.put("join/4", "dolt", b"a bomb", lambda _: bomb)
+    task = f"{stored.run}/join/4"
+    assert [warning for warning in show(stored.run).warnings if task in warning] == [
+        f"{task}: The artifact `dolt` of {task} is not read: it unpacks to more than 256 MiB."
+    ]
+
+
 # Plain data itself
 
 
@@ -252,3 +269,49 @@ def test_few_bytes_make_no_endless_data():
     for value in (laughs, loop, deep):
         with pytest.raises(NotPlain, match="more"):
             plain(pickle.dumps(value, 4))
+
+
+def text(amount: int) -> bytes:
+    return b"X" + amount.to_bytes(4, "little") + b"x" * amount
+
+
+NUMBERS = b"(" + b"".join(b"M" + number.to_bytes(2, "little") for number in range(50_000))
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        pickle.dumps([[()] * 100_000] * 400, 4),
+        pickle.dumps([dict.fromkeys(range(60_000), ())] * 600, 4),
+        b"\x80\x02](" + NUMBERS + b"lq\0" + b"cbuiltins\nset\nq\x01" + b"h\x01h\0\x85R" * 200 + b"e.",
+        b"\x80\x02](" + NUMBERS + b"lq\0" + b"cbuiltins\nset\nh\0\x85R" * 200 + b"e.",
+        b"\x80\x02](" + NUMBERS + b"tq\0" + b"c__main__\nForeachFrame\nh\0R" * 600 + b"e.",
+        b"\x80\x02](" + text(900_000) + b"q\0" + b"c_codecs\nencode\nh\0\x85R" * 200 + b"e.",
+        b"Nr" + (20_000_000).to_bytes(4, "little") + b".",
+        b"N" + text(3) + b"(cbuiltins\nset\nK\x01J\0\0\0\0r" + (20_000_000).to_bytes(4, "little") + b".",
+        b"Np20000000\n.",
+    ],
+    ids=["lists", "dicts", "one set", "sets", "frames", "bytes", "number", "number behind others", "old number"],
+)
+def test_few_bytes_take_no_endless_memory(blob: bytes):
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotPlain, match=r"more|too high"):
+            plain(blob)
+        assert tracemalloc.get_traced_memory()[1] < 150 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_large_plain_data_is_read(protocol: int):
+    numbers = list(range(100_000))
+    value = {
+        "numbers": numbers,
+        "again": numbers,
+        "sets": [set(numbers), {"x"}],
+        "text": "größe\n" * 9000,
+        "n": 1 << 9000,
+    }
+    assert plain(pickle.dumps(value, protocol)) == value
+    assert plain(pickletools.optimize(pickle.dumps(value, protocol))) == value

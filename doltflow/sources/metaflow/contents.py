@@ -1,8 +1,9 @@
 """The contents of a flow's datastore, asked for together: one by one each would wait for a store that is far away."""
 
+import gzip
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from doltflow.sources.metaflow.plain import plain
 
@@ -11,6 +12,12 @@ _TOGETHER = 10
 """So many at a time Metaflow's own stores load in this process; for more they start others, which takes a second."""
 _THREADS = 8
 _LARGE = 1 << 20
+_LARGEST = 256 << 20
+"""So many bytes a content may unpack to: a file of a few kilobytes can unpack to more than a machine's memory."""
+
+
+class TooLarge(Exception):
+    """A content unpacks to more than is read."""
 
 
 class Contents:
@@ -27,6 +34,7 @@ class Contents:
         self.is_local = store.TYPE == "local"
         self.included: dict[str, Any] = {}
         self._data = store.ca_store
+        self._data._unpack_v1 = _unpacked
         self._blobs: dict[str, bytes] = {}
         self._errors: dict[str, Exception] = {}
 
@@ -76,7 +84,23 @@ class Contents:
         if isinstance(error, MetaflowException) and not isinstance(error, DataException):
             raise error
         # Where there is nothing, Metaflow opens a file without a name.
-        self._errors[key] = FileNotFoundError("it is not in the store") if isinstance(error, TypeError) else error
+        if isinstance(error, TypeError):
+            error = FileNotFoundError("it is not in the store")
+        elif isinstance(error.__context__, TooLarge):
+            error = error.__context__
+        self._errors[key] = error
+
+
+def _unpacked(file: BinaryIO) -> bytes:
+    """What Metaflow does to unpack a content, which has no bound."""
+    parts, size = [], 0
+    with gzip.GzipFile(fileobj=file, mode="rb") as packed:
+        while part := packed.read(_LARGE):
+            size += len(part)
+            if size > _LARGEST:
+                raise TooLarge(f"it unpacks to more than {_LARGEST >> 20} MiB")
+            parts.append(part)
+    return b"".join(parts)
 
 
 def in_slices(items: Sequence[str], ask: Callable[[Sequence[str]], list[T]]) -> list[T]:

@@ -7,11 +7,15 @@ that stand in parameters and foreaches are read as what they hold.
 
 import io
 import pickle
+import pickletools
+from collections.abc import Callable, Sized
 from typing import Any, ClassVar, NoReturn
 
 _MOST = 1_000_000
 """So many values, or as many as it has bytes: a few bytes can name a value that is a billion large."""
 _DEEPEST = 200
+_WIDEST = 10
+"""So many parts has a foreach at most; today it has five."""
 
 
 class NotPlain(Exception):
@@ -34,6 +38,8 @@ class Frame(_StandIn, tuple[Any, ...]):
 
     def __new__(cls, *parts: object) -> "Frame":
         """The frame of these parts."""
+        if len(parts) > _WIDEST:
+            raise NotPlain("a foreach of more than it has")
         return tuple.__new__(cls, parts)
 
     @property
@@ -70,7 +76,7 @@ class _Config(_StandIn):
     def __new__(cls, data: object) -> Any:
         if not isinstance(data, dict):
             raise NotPlain("a config that is no dictionary")
-        return dict(data)
+        return data
 
 
 class _Bytes(_StandIn):
@@ -80,6 +86,19 @@ class _Bytes(_StandIn):
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
             raise NotPlain("bytes that are no text")
         return text.encode("latin-1")
+
+
+class _Copying(_StandIn):
+    """What makes a value out of another one, and is a copy: a few bytes could ask for that again and again."""
+
+    __slots__ = ("_make", "_spend")
+
+    def __init__(self, make: Callable[..., Any], spend: Callable[[int], None]) -> None:
+        self._make, self._spend = make, spend
+
+    def __call__(self, *parts: object) -> Any:
+        self._spend(sum(len(part) for part in parts if isinstance(part, Sized)))
+        return self._make(*parts)
 
 
 class TypeName(_StandIn):
@@ -103,6 +122,8 @@ class _Reader(pickle.Unpickler):
         ("metaflow.task", "ForeachFrame"): Frame,
         ("metaflow.includefile", "IncludedFile"): Included,
         ("metaflow.user_configs.config_parameters", "ConfigValue"): _Config,
+    }
+    _COPYING: ClassVar[dict[tuple[str, str], Callable[..., Any]]] = {
         ("_codecs", "encode"): _Bytes,
         ("builtins", "bytes"): _Bytes,
         ("builtins", "set"): set,
@@ -112,12 +133,23 @@ class _Reader(pickle.Unpickler):
         ("str", "unicode", "int", "long", "float", "bool", "dict", "list", "tuple")
     )
 
+    def __init__(self, blob: bytes) -> None:
+        super().__init__(io.BytesIO(blob))
+        self._room = max(_MOST, len(blob))
+
+    def _spend(self, amount: int) -> None:
+        self._room -= amount
+        if self._room < 0:
+            raise NotPlain("more values than it has room for")
+
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a name of a module; never what has that name."""
         module = "builtins" if module == "__builtin__" else module
         found = self._KNOWN.get((module, name))
         if found is not None:
             return found
+        if (module, name) in self._COPYING:
+            return _Copying(self._COPYING[module, name], self._spend)
         if module == "builtins" and name in self._TYPES:
             return TypeName(name)
         raise NotPlain(f"`{module}.{name}`")
@@ -134,9 +166,49 @@ def plain(blob: bytes) -> Any:
         NotPlain: It holds something else.
         Exception: It is no pickle, or is cut off; Python raises what it likes.
     """
-    found = _Reader(io.BytesIO(blob)).load()
+    _check_numbers(blob)
+    found = _Reader(blob).load()
     _check_size(found, max(_MOST, len(blob)))
     return found
+
+
+def _check_numbers(blob: bytes) -> None:
+    """Refuses a value's number in the pickle that is higher than there can be values: Python makes room up to it."""
+    at, end = 0, len(blob)
+    while at < end:
+        code = blob[at]
+        at += 1
+        size = _SIZES.get(code)
+        if size is None:
+            return  # No such code: there Python stops as well.
+        if size >= 0:
+            if code == _LONG_BINPUT and int.from_bytes(blob[at : at + 4], "little") > end:
+                raise NotPlain("a value with a number that is too high")
+            at += size
+        elif size == pickletools.UP_TO_NEWLINE:
+            first = at
+            for _ in range(2 if code in _TWO_LINES else 1):
+                at = blob.find(b"\n", at) + 1
+                if not at:
+                    return  # Cut off.
+            if code == _PUT and int(blob[first:at]) > end:
+                raise NotPlain("a value with a number that is too high")
+        else:
+            width = _WIDTHS[size]
+            at += width + int.from_bytes(blob[at : at + width], "little")
+
+
+_SIZES = {
+    ord(code.code): code.arg.n if code.arg is not None else 0 for code in pickletools.opcodes if code.name != "STOP"
+}
+"""How many bytes follow a code, or what says how many."""
+_WIDTHS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+_LONG_BINPUT, _PUT, _TWO_LINES = ord("r"), ord("p"), b"ci"
 
 
 def _check_size(value: object, most: int) -> None:
@@ -146,11 +218,11 @@ def _check_size(value: object, most: int) -> None:
         for holding in level:
             held = [holding.descriptor] if isinstance(holding, Included) else holding
             most -= len(held)
+            if most < 0:  # Before it is gone into: a list may stand in another one a thousand times.
+                raise NotPlain("more values than it has room for")
             inner += [item for item in held if type(item) in _HOLDING]
             if type(held) is dict:
                 inner += [item for item in held.values() if type(item) in _HOLDING]
-        if most < 0:
-            raise NotPlain("more values than it has room for")
         if not inner:
             return
         level = inner

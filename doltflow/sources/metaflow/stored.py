@@ -8,7 +8,7 @@ from typing import Any
 from doltflow.errors import NotPlainError, RecordError
 from doltflow.model.pathspec import Pathspec
 from doltflow.model.run import NotRead
-from doltflow.sources.metaflow.contents import Contents
+from doltflow.sources.metaflow.contents import Contents, TooLarge
 from doltflow.sources.metaflow.graph import checked
 from doltflow.sources.metaflow.included import content_of
 from doltflow.sources.metaflow.plain import Frame, NotPlain
@@ -77,6 +77,10 @@ class StoredTask:
             return self.contents.plain(self.key(name))
         except NotPlain as error:
             raise NotPlainError(f"{what} is not read: it holds {error}, and no plain data alone.", _PLAIN) from error
+        except TooLarge as error:
+            raise NotPlainError(
+                f"{what} is not read: {error}.", "What the commits say is not touched by that."
+            ) from error
         except Exception as error:  # What is cut off raises what it likes.
             raise RecordError(
                 f"{what} cannot be read: {type(error).__name__}: {error}.",
