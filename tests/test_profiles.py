@@ -1,19 +1,24 @@
 """Metaflow's profiles: which store a command looks at, by option, variable and settings file."""
 
+import gzip
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import make_database, run_flow
 from flows.harness import world
 
-from doltflow.errors import ProfileNotFoundError, SettingsError
+from doltflow.errors import ProfileNotFoundError, SettingsError, StoreNotFoundError
+from doltflow.model import decode_artifact
 from doltflow.runs import runs
+from doltflow.sources.metaflow import another
 from doltflow.workspace import load_settings
 
 
@@ -132,6 +137,50 @@ def test_a_run_in_the_store_of_another_profile_is_set_against_what_is_here(run: 
     found = json.loads(done.stdout)["data"]
     assert (done.returncode, found["identical"]) == (0, True), done.stderr
     assert found["before"] == f"prod:{run}"
+
+
+def put(store: Path, run: str, task: str, name: str, value: object) -> None:
+    """Makes an artifact of a run another one."""
+    key = f"{name:0<40}"
+    file = store / ".metaflow" / "FanFlow" / "data" / key[:2] / key
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(gzip.compress(pickle.dumps(value, 4)))
+    file.with_name(f"{key}_meta").write_text(json.dumps({"cas_raw": False, "cas_version": 1}))
+    names = store / ".metaflow" / run / task / "0.data.json"
+    known = json.loads(names.read_text())
+    known["objects"][name] = key
+    names.write_text(json.dumps(known))
+
+
+def test_a_run_by_the_first_integration_in_the_store_of_another_profile(run: str, tmp_path: Path):
+    action: dict[str, Any] = {
+        "key": "given", "config_id": "c", "kind": "read", "pathspec": f"{run}/join/4", "table_name": "given",
+        "artifact_name": None, "query": None, "commit": str, "timestamp": 1.0,
+    }  # fmt: skip
+    config = {"id": "c", "database": "numbers", "branch": "main", "commit": None}
+    put(tmp_path / "store", run, "join/4", "dolt", {"actions": {"a": action}, "configs": {"c": config}})
+    put(tmp_path / "store", run, "_parameters/0", "factors", [{int: (str, {2}, frozenset([3]))}])
+    found = another.other_run("prod", "FanFlow/latest", Path.cwd())
+    (task,) = [task for task in found.tasks if task.step == "join"]
+    assert task.value("dolt") == {"actions": {"a": {**action, "commit": None}}, "configs": {"c": config}}
+    (access,) = decode_artifact(task.value("dolt"), tables_of=lambda query: None).accesses
+    assert (access.tables, access.branch, access.commit) == (("given",), "main", None)
+    assert found.run.parameters["factors"] == [{None: (None, {2}, frozenset([3]))}]
+    done = ask("diff", "prod:FanFlow/latest", "sums@HEAD")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_store_of_another_profile_that_hangs(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    names = tmp_path / "store" / ".metaflow" / run / "end/5" / "0.data.json"
+    names.unlink()
+    os.mkfifo(names)
+    monkeypatch.setattr(another, "_PATIENCE", 1.5)
+    with pytest.raises(StoreNotFoundError) as raised:
+        another.other_run("prod", "FanFlow/latest", Path.cwd())
+    assert raised.value.message == "The store of the profile `prod` did not give `FanFlow/latest` in 1.5 seconds."
+    assert raised.value.hint == (
+        "Does `doltflow show FanFlow/latest --profile prod` answer? Its datastore or metadata service may hang."
+    )
 
 
 @pytest.mark.long

@@ -22,6 +22,8 @@ from doltflow.sources.metaflow.running import ARTIFACT
 from doltflow.sources.metaflow.store import Store
 
 _ERRORS: Mapping[str, type[DoltflowError]] = {kind.code: kind for kind in (RunNotFoundError, AmbiguousRunError)}
+_PATIENCE = 600.0
+"""Seconds for one run, which takes a few: nobody waits for ever for a store that hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,17 @@ def other_run(profile: str, text: str, folder: Path) -> OtherRun:
         StoreNotFoundError: The store cannot be read.
     """
     find_profile(profile)
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", __name__, text],
-        cwd=folder, env={**os.environ, VARIABLE: profile}, stdin=subprocess.DEVNULL, capture_output=True, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", __name__, text],
+            cwd=folder, env={**os.environ, VARIABLE: profile}, stdin=subprocess.DEVNULL, capture_output=True,
+            check=False, timeout=_PATIENCE,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise StoreNotFoundError(
+            f"The store of the profile `{profile}` did not give `{text}` in {_PATIENCE:g} seconds.",
+            f"Does `doltflow show {text} --profile {profile}` answer? Its datastore or metadata service may hang.",
+        ) from error
     try:
         told = plain(done.stdout)
         if "error" in told:
@@ -110,7 +119,8 @@ def other_run(profile: str, text: str, folder: Path) -> OtherRun:
     except DoltflowError:
         raise
     except Exception as error:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        said = done.stderr.decode(errors="replace").strip().splitlines() if done.returncode else [f"{error}"]
+        last = (said or ["it said nothing"])[-1]
         raise StoreNotFoundError(f"The store of the profile `{profile}` cannot be read: {last}.") from error
 
 
@@ -140,11 +150,12 @@ def _told(text: str) -> dict[str, Any]:
     for task in stored.tasks:
         key = task.key(ARTIFACT) if task.has(ARTIFACT) else None
         try:
-            tasks.append((str(task.pathspec), key, task.value(ARTIFACT) if key is not None else None, None))
+            value = _bare(task.value(ARTIFACT)) if key is not None else None
+            tasks.append((str(task.pathspec), key, value, None))
         except RecordError as error:
             tasks.append((str(task.pathspec), key, None, error.message))
     not_read = {name: value for name, value in run.parameters.items() if isinstance(value, NotRead)}
-    known = {name: value for name, value in run.parameters.items() if name not in not_read}
+    known = {name: _bare(value) for name, value in run.parameters.items() if name not in not_read}
     run = replace(run, parameters=known)
     fields = {name: getattr(run, name) for name in run.__dataclass_fields__}
     moments = {name: fields[name].isoformat() if fields[name] else None for name in ("started", "finished")}
@@ -156,6 +167,16 @@ def _told(text: str) -> dict[str, Any]:
         "troubles": [error.message for error in stored.troubles],
         "contents": store.blobs(pathspec, sorted(_sources(value for _, _, value, _ in tasks))),
     }
+
+
+def _bare(value: Any) -> Any:
+    """Plain data without what stands in it for classes, which nobody can read out of a pickle again."""
+    if isinstance(value, dict):
+        return {_bare(name): _bare(item) for name, item in value.items()}
+    for kind in (list, tuple, set, frozenset):
+        if isinstance(value, kind):
+            return kind(_bare(item) for item in value)
+    return value if isinstance(value, str | bytes | int | float) else None
 
 
 def _sources(artifacts: Any) -> set[str]:
