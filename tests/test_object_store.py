@@ -100,9 +100,10 @@ def test_the_artifacts_are_in_the_object_store(worlds: dict[str, Here]):
         ["runs"],
         ["show", "FanFlow/latest"],
         ["trace", "products", "--zoom", "task", "--columns"],
-        ["trace", "given", "--downstream", "--zoom", "step"],
-        ["audit"],
-        ["status"],
+        *(
+            pytest.param(asked, marks=pytest.mark.long)
+            for asked in (["trace", "given", "--downstream", "--zoom", "step"], ["audit"], ["status"])
+        ),
     ],
     ids=lambda asked: asked[0] + ("-down" if "--downstream" in asked else ""),
 )
@@ -112,6 +113,7 @@ def test_every_answer_is_the_same_as_on_a_local_store(worlds: dict[str, Here], a
     assert "RUN" in json.dumps(answers["s3"]) or asked[0] in ("audit", "status")
 
 
+@pytest.mark.long
 def test_the_second_time_what_the_cache_holds_is_the_same(worlds: dict[str, Here]):
     first, second = (worlds["s3"].data("trace", "given", "--downstream") for _ in range(2))
     assert first == second
