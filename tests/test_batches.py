@@ -100,7 +100,7 @@ def test_few_rows_are_held_however_slowly_they_are_taken(session: Session, capfd
     connection = session._connection
     connection.use(session.resolve("main"))
     endless = "select a.n from many a, many b, many c"  # a million millions
-    found = bounded_batches(connection, connection.url(), endless, 1_000)
+    found = bounded_batches(connection.url(), endless, 1_000)
     taken = sum(next(found).num_rows for _ in range(3))
     # What comes when nothing passes any more was held.
     (process,) = relays()
@@ -113,7 +113,8 @@ def test_few_rows_are_held_however_slowly_they_are_taken(session: Session, capfd
     assert is_cut
     assert 3_000 <= taken < 2_000_000
     assert not relays()
-    assert not [row for row in connection.rows("show processlist") if "many a" in str(row[-1])]
+    while [row for row in connection.rows("show processlist") if "many a" in str(row[-1])]:
+        pass  # The server notices it when it sends on.
 
 
 def relays() -> list[int]:

@@ -86,9 +86,7 @@ def test_a_server_stands_for_all_its_databases(server: Server, monkeypatch: pyte
     # A name of which no folder is here: the same flow code goes from a folder to a server.
     assert DoltDT(config=DoltConfig(database="others")).read("o")["id"].tolist() == [7]
     monkeypatch.setenv("DOLTFLOW_DATABASES", server.address("numbers"))
-    with pytest.raises(
-        DatabaseNotFoundError, match="Nor does a place that DOLTFLOW_DATABASES names"
-    ):
+    with pytest.raises(DatabaseNotFoundError, match="Nor does a place that DOLTFLOW_DATABASES names"):
         DoltDT(config=DoltConfig(database="others")).read("o")
 
 

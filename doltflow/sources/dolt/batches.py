@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -11,9 +12,10 @@ from doltflow.model.quoting import quote
 from doltflow.sources.dolt import fetch
 from doltflow.sources.dolt.bulk import BulkError, bounded_batches
 from doltflow.sources.dolt.column import Column
-from doltflow.sources.dolt.connection import Connection, Field
-from doltflow.sources.dolt.stream import PLAIN_ROWS, Item, stream
+from doltflow.sources.dolt.connection import Connection, Field, Stream
+from doltflow.sources.dolt.stream import Item, stream
 from doltflow.sources.dolt.types import bulk_safe, field_type, is_time
+from doltflow.sources.dolt.weighed import BATCH_BYTES, PLAIN_ROWS, First, plain_piece
 
 ROWS = 50_000
 
@@ -91,26 +93,41 @@ def query_batches(connection: Connection, query: str) -> Batches:
         connection: At the revision that is to be read; nobody else uses it until the batches have ended.
         query: The query, which reaches Dolt as it is.
     """
+    found = _query(connection, query)
+    return Batches(next(found), None, found)
+
+
+def _query(connection: Connection, query: str) -> Generator[Any, None, None]:
+    """The schema, and then the batches: the query, which may be dear, is asked once for both."""
     with connection.stream(query) as found:
         fields = found.fields()
-        found.abandon()
-    fetch.check_readable(fields)
-    schema = pa.schema([(field.name, pa.duration("us") if is_time(field) else field_type(field)) for field in fields])
-    return Batches(schema, None, _fitted(_query(connection, query, fields), schema))
-
-
-def _query(connection: Connection, query: str, fields: Sequence[Field]) -> Iterator[pa.Table]:
-    with connection.stream(query) as found:
-        taken = found.take(min(fetch.BULK_ROWS, PLAIN_ROWS))
-        if len(taken) < fetch.BULK_ROWS or not all(bulk_safe(field) for field in fields):
-            while taken:
-                yield fetch.text_batch(taken, fields)
-                taken = found.take(PLAIN_ROWS)
+        fetch.check_readable(fields)
+        schema = pa.schema([(of.name, pa.duration("us") if is_time(of) else field_type(of)) for of in fields])
+        yield schema
+        first = First.of(found, min(fetch.BULK_ROWS, PLAIN_ROWS))
+        if not first.bulk_pays(fetch.BULK_ROWS) or not all(bulk_safe(field) for field in fields):
+            pieces = _plain(found, fields, first.rows)
+            del first
+            yield from _fitted(pieces, schema)
             return
         found.abandon()
+    yield from _fitted(_long(connection, query, fields, first), schema)
+
+
+def _plain(found: Stream, fields: Sequence[Field], taken: Sequence[tuple[object, ...]]) -> Iterator[pa.Table]:
+    taken = taken or plain_piece(found)
+    while taken:
+        table = fetch.text_batch(taken, fields)
+        taken = ()  # Only one piece is held, and only once.
+        yield table
+        del table
+        taken = plain_piece(found)
+
+
+def _long(connection: Connection, query: str, fields: Sequence[Field], first: First) -> Iterator[pa.Table]:
     is_begun = False
     try:
-        for batch in bounded_batches(connection, connection.url(), query, ROWS):
+        for batch in bounded_batches(connection.url(), query, first.fitting(BATCH_BYTES, ROWS)):
             is_begun = True
             yield pa.Table.from_batches([batch])
     except BulkError as error:
@@ -120,8 +137,7 @@ def _query(connection: Connection, query: str, fields: Sequence[Field]) -> Itera
                 f"The query's result cannot be read on in batches: {error}.", "Read it without `batches`."
             ) from error
         with connection.stream(query) as found:
-            while taken := found.take(PLAIN_ROWS):
-                yield fetch.text_batch(taken, fields)
+            yield from _plain(found, fields, [])
 
 
 def _fitted(pieces: Iterator[pa.Table], schema: pa.Schema) -> Generator[pa.RecordBatch, None, None]:

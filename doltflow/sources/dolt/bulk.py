@@ -7,7 +7,6 @@ than is to be held, it therefore reads through a relay (`relay.py`) that lets no
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +16,6 @@ from urllib.parse import urlsplit, urlunsplit
 import pyarrow as pa
 
 from doltflow.errors import DoltError
-from doltflow.sources.dolt.connection import Connection
 
 
 class BulkError(Exception):
@@ -53,11 +51,10 @@ def batches(url: str, queries: Sequence[str], rows: int) -> Generator[pa.RecordB
         raise
 
 
-def bounded_batches(connection: Connection, url: str, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+def bounded_batches(url: str, query: str, rows: int) -> Iterator[pa.RecordBatch]:
     """The result of a query, of which about two batches are held at once, whoever takes them how slowly.
 
     Args:
-        connection: A connection to the server; it may be used meanwhile.
         url: As for `batches`.
         query: What to read.
         rows: As for `batches`.
@@ -65,9 +62,8 @@ def bounded_batches(connection: Connection, url: str, query: str, rows: int) -> 
     Raises:
         BulkError: It cannot be read, or not on.
     """
-    mark = f"doltflow {uuid.uuid4().hex}"
     with _relay(url) as (relayed, gate):
-        reading = batches(relayed, [f"/* {mark} */ {query}"], rows)
+        reading = batches(relayed, [query], rows)
         is_whole = False
         try:
             while True:
@@ -81,9 +77,8 @@ def bounded_batches(connection: Connection, url: str, query: str, rows: int) -> 
                 del batch
         finally:
             if not is_whole:
-                # The server ends it in order: of a connection that is cut the reader would try to make another.
-                _kill(connection, mark)
-                _say(gate, b"+")
+                # Once its connection is gone, the server ends the query: whoever asked, no right is needed for that.
+                _say(gate, b"x")
                 reading.close()
 
 
@@ -124,11 +119,3 @@ def _relay(url: str) -> Iterator[tuple[str, int]]:
 def _say(gate: int, what: bytes) -> None:
     with suppress(OSError):  # The relay is gone, which the reader will tell.
         os.write(gate, what)
-
-
-def _kill(connection: Connection, mark: str) -> None:
-    """Ends the query that has a mark."""
-    with suppress(DoltError):  # Then the server is gone, and the query with it.
-        for process, *_, query in connection.rows("show processlist"):
-            if query and str(query).startswith(f"/* {mark}"):
-                connection.rows(f"kill query {int(process)}")

@@ -190,7 +190,12 @@ class Connection:
                     for statement in self.before_stream:
                         cursor.execute(statement)
                     cursor.execute(query)
-                    yield Stream(raw, cursor)
+                    found = Stream(raw, cursor)
+                    try:
+                        yield found
+                    except BaseException:  # Who stops in the middle does not wait for the rest, which may be long.
+                        found.abandon()
+                        raise
             finally:
                 if raw.open:
                     raw.close()
@@ -224,14 +229,25 @@ class Stream:
             for f in self._cursor._result.fields
         ]
 
-    def take(self, count: int) -> list[tuple[Any, ...]]:
-        """The next rows, at most `count`; fewer only at the end."""
-        return list(self._cursor.fetchmany(count))
+    def take(self, count: int, size: int | None = None) -> list[tuple[Any, ...]]:
+        """The next rows, at most `count`; fewer only at the end, or once they have `size` bytes."""
+        if size is None:
+            return list(self._cursor.fetchmany(count))
+        rows: list[tuple[Any, ...]] = []
+        while len(rows) < count and size > 0 and (row := self._cursor.fetchone()) is not None:
+            rows.append(row)
+            size -= weight((row,))
+        return rows
 
     def abandon(self) -> None:
         """Drops the connection, so that the rows that were not taken are not sent."""
         self._cursor._result.unbuffered_active = False
         self._raw._force_close()
+
+
+def weight(rows: Iterable[Sequence[Any]]) -> int:
+    """About how many bytes rows of texts have."""
+    return sum(sum(map(len, filter(None, row))) for row in rows)
 
 
 def _connect(endpoint: Endpoint, **options: Any) -> Any:

@@ -2,8 +2,8 @@
 
 It is for a reader that takes all that there is as fast as it comes. As a process of its own, as that reader, while it
 connects, lets nothing else of its process run. It prints the port that it listens at. What it reads from its input
-opens the way (`+`), or closes it but for a little to work on meanwhile (`-`); after the input's end it ends as soon as
-no connection is left.
+opens the way (`+`), closes it but for a little to work on meanwhile (`-`), or cuts all that there is (`x`), after which
+nobody can connect anew; after the input's end it ends as soon as no connection is left.
 """
 
 import os
@@ -34,6 +34,10 @@ def main(host: str, port: str) -> None:
                 said = os.read(one, _PIECE)
                 if not said:
                     orders.clear()
+                if b"x" in said:
+                    for one_end in (listener, *ends):  # The listener first: who tries again is refused at once.
+                        one_end.close()
+                    return
                 left = AHEAD if said.endswith(b"-") else float("inf")
             elif one is listener:
                 client, server = listener.accept()[0], socket.create_connection((host, int(port)))

@@ -17,16 +17,16 @@ from doltflow.sources.dolt.column import Column
 from doltflow.sources.dolt.connection import Connection, Field, Stream
 from doltflow.sources.dolt.fetch import cast, spans, text_batch
 from doltflow.sources.dolt.types import bulk_column, column_type
+from doltflow.sources.dolt.weighed import BATCH_BYTES, HELD_BYTES, First, plain_piece
 
 BATCH_ROWS = 20_000
 GEOMETRIES = {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
 GEOMETRIES |= {"geometrycollection", "geomcollection"}
 BULK_ROWS = 5_000
 """From so many rows on it pays to import the bulk reader and to ask again."""
-PLAIN_ROWS = 5_000
-"""So many rows are at most in a piece of the plain connection, which holds each value as an object of Python's."""
 BULK_MOST = 125_000
-"""So many rows the bulk reader may have read that nobody has taken yet. Beyond them it pays to start a relay."""
+"""So many rows, if they are short, the bulk reader may have read that nobody has taken yet. Beyond them it pays to
+start a relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def stream(
         rest: The query from FROM on.
         once: Whether the query is dear, and is to be asked but once.
         at_most: The number of rows that it has, or more than that; where it is known.
-        rows: About how many rows a piece has.
+        rows: About how many rows a piece has; fewer where they are long.
 
     Returns:
         Tables with the items' names; none where there is no row.
@@ -100,20 +100,23 @@ def stream(
     url = connection.url()
     with connection.stream(query(bulk=False)) as found:
         fields = found.fields()
-        first = found.take(min(BULK_ROWS, rows))
-        if len(first) < BULK_ROWS or not is_bulk:
-            yield from _plain(found, fields, first, items, rows)
+        first = First.of(found, min(BULK_ROWS, rows))
+        if not is_bulk or not first.bulk_pays(BULK_ROWS):
+            pieces = _plain(found, fields, first.rows, items, rows)
+            del first
+            yield from pieces
             return
         found.abandon()
         revision = connection.revision.partition("/")[2]
+    rows, most = first.fitting(BATCH_BYTES, rows), first.fitting(HELD_BYTES, BULK_MOST)
     done, is_whole = 0, True
-    if at_most is None or at_most <= BULK_MOST:
-        first_ones = query(bulk=True) if at_most is not None else query(bulk=True, done=0, limit=BULK_MOST)
+    if at_most <= most if at_most is not None else not first.is_full:
+        first_ones = query(bulk=True) if at_most is not None else query(bulk=True, done=0, limit=most)
         done, is_whole = yield from _bulk(batches(url, [first_ones], rows), items)
-        if is_whole and (at_most is not None or done < BULK_MOST):
+        if is_whole and (at_most is not None or done < most):
             return
     if is_whole:
-        others = bounded_batches(connection, url, query(bulk=True, done=done or None), rows)
+        others = bounded_batches(url, query(bulk=True, done=done or None), rows)
         more, is_whole = yield from _bulk(others, items)
         if is_whole:
             return
@@ -124,12 +127,15 @@ def stream(
 
 
 def _plain(
-    found: Stream, fields: Sequence[Field], first: list[tuple[object, ...]], items: Sequence[Item], rows: int
+    found: Stream, fields: Sequence[Field], taken: Sequence[tuple[object, ...]], items: Sequence[Item], rows: int
 ) -> Iterator[pa.Table]:
-    taken = first or found.take(min(rows, PLAIN_ROWS))
+    taken = taken or plain_piece(found, rows)
     while taken:
-        yield _finished(text_batch(taken, fields), items)
-        taken = found.take(min(rows, PLAIN_ROWS))
+        table = _finished(text_batch(taken, fields), items)
+        taken = ()  # Only one piece is held, and only once.
+        yield table
+        del table
+        taken = plain_piece(found, rows)
 
 
 def _bulk(found: Iterator[pa.RecordBatch], items: Sequence[Item]) -> Generator[pa.Table, None, tuple[int, bool]]:
