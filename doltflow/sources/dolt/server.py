@@ -26,7 +26,7 @@ from pathlib import Path
 from doltflow.errors import FREE_SPACE, DatabaseLockedError, DiskFullError, DoltError, SettingsError
 from doltflow.sources.dolt.endpoint import Endpoint
 from doltflow.sources.dolt.program import check_version, dolt_version, find_dolt
-from doltflow.sources.dolt.supervisor import LOAD_FOLDER, is_gone, remove_temporary_branches
+from doltflow.sources.dolt.supervisor import LOAD_FOLDER, is_gone, is_server_of, remove_temporary_branches
 from doltflow.sources.dolt.turns import turn
 
 _LOCAL_USER = "__dolt_local_user__"
@@ -191,7 +191,11 @@ def _attach(folder: Path, runtime: Path) -> Endpoint | None:
     deadline = time.monotonic() + _READY_SECONDS
     while (info := _read_info(folder)) is not None and not _ended(info.pid):
         if _answers(info.port):
-            return _endpoint(info, folder, runtime, ours=_our_pid(runtime) == info.pid)
+            is_noted = _our_pid(runtime) == info.pid
+            if not is_noted and is_server_of(info.pid, runtime):  # Who had started it was killed before he noted it.
+                (runtime / "pid").write_text(str(info.pid))
+                is_noted = True
+            return _endpoint(info, folder, runtime, ours=is_noted)
         if time.monotonic() > deadline:  # A note that a dead server left, whose process id somebody else has now.
             break
         time.sleep(0.005)
@@ -287,13 +291,14 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
     for name in ("privileges.db", "branch_control.db"):  # No server needs what another one has put there.
         (runtime / name).unlink(missing_ok=True)
     command = [program, "sql-server", "--config", str(config), "--skip-root-user-initialization"]
-    # Each server leaves empty files behind where it looks for a place for temporary ones.
-    pid = _spawn(command, {"TMPDIR": os.environ.get("TMPDIR") or str(temporary)}, log)
-    with _killed_unless_ready(pid) as processes:
+    script = str(Path(__file__).with_name("supervisor.py"))
+    with _killed_unless_ready() as processes:
+        # First who watches: whenever we are killed, there is somebody to end the server.
+        processes.append(_spawn([sys.executable, "-I", "-S", script, str(runtime), str(folder), program], {}))
+        # Each server leaves empty files behind where it looks for a place for temporary ones.
+        pid = _spawn(command, {"TMPDIR": os.environ.get("TMPDIR") or str(temporary)}, log)
+        processes.append(pid)
         (runtime / "pid").write_text(str(pid))
-        script = str(Path(__file__).with_name("supervisor.py"))
-        watch = [sys.executable, "-I", "-S", script, str(runtime), str(folder), program, str(pid)]
-        processes.append(_spawn(watch, {}))
         deadline = time.monotonic() + _READY_SECONDS
         ended = False
         while time.monotonic() < deadline and not ended:
@@ -307,9 +312,9 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
 
 
 @contextmanager
-def _killed_unless_ready(pid: int) -> Iterator[list[int]]:
+def _killed_unless_ready() -> Iterator[list[int]]:
     """Kills the processes in the list at the end, also when a Ctrl-C comes while they start."""
-    processes = [pid]
+    processes: list[int] = []
     try:
         yield processes
     finally:

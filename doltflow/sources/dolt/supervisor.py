@@ -19,19 +19,37 @@ LOAD_FOLDER = "doltflow-load"
 _PATIENCE = 10.0
 
 
-def main(runtime: str, folder: str, program: str, pid: str) -> None:
-    """Waits for the last user to leave, and ends the server with that process id if it is still there."""
+def main(runtime: str, folder: str, program: str) -> None:
+    """Waits for the last user to leave, and ends the server if it is still there."""
     with (Path(runtime) / "users.lock").open("a+") as users:
         fcntl.flock(users, fcntl.LOCK_EX)
         note = Path(runtime) / "pid"
-        if not note.exists() or note.read_text() != pid:
+        # Where it is there, nobody has ended the server in order; who was killed very early has not noted it yet.
+        pids = {int(note.read_text())} if note.exists() and note.read_text().isdigit() else set()
+        pids |= servers_of(Path(runtime))
+        if not pids:
             return
-        # The note is there, so nobody has ended the server in order, be it ready or still starting.
-        stop(int(pid), Path(folder) / ".dolt" / "sql-server.info")
+        for pid in pids:
+            stop(pid, Path(folder) / ".dolt" / "sql-server.info")
         remove_temporary_branches(program, folder)
         shutil.rmtree(Path(folder) / ".dolt" / "temptf" / LOAD_FOLDER, ignore_errors=True)
         shutil.rmtree(Path(runtime) / "tmp", ignore_errors=True)
         note.unlink(missing_ok=True)
+
+
+def servers_of(runtime: Path) -> set[int]:
+    """The servers that were started with the settings in a runtime folder, where the system tells."""
+    found = (int(process.name) for process in Path("/proc").glob("[0-9]*"))
+    return {pid for pid in found if is_server_of(pid, runtime)}
+
+
+def is_server_of(pid: int, runtime: Path) -> bool:
+    """Whether a process is a server that was started with the settings in a runtime folder, where the system tells."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"sql-server" in words and os.fsencode(runtime / "config.yaml") in words
 
 
 def stop(pid: int, info: Path) -> None:
