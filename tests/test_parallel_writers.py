@@ -51,6 +51,7 @@ def written(database: Path) -> Counter[str]:
     return Counter(one["table"] for one in found)
 
 
+@pytest.mark.long
 def test_sixteen_tasks_on_one_database(here: World) -> None:
     shared = [f"{kind}_{mode}" for kind in ("rows", "same") for mode in MODES]
     database = here.database("numbers", *(f"create table {name} (id int primary key, v int)" for name in shared))

@@ -108,6 +108,7 @@ def test_parallel_tasks_clone_once_pull_and_push(hubs: Hubs) -> None:
     assert tables == ["prices", "t_one", "t_three", "t_two", "total"]
 
 
+@pytest.mark.long
 def test_a_merge_after_a_rejected_push_breaks_no_lineage(hubs: Hubs) -> None:
     hubs.make("source", *PRICES)
     hubs.make("numbers", *COUNTS)
@@ -282,6 +283,7 @@ def behind(hubs: Hubs, name: str, copy: Path) -> Path:
     return mine
 
 
+@pytest.mark.long
 def test_a_replay_fetches_what_is_only_on_the_remote_and_pushes_nothing(hubs: Hubs) -> None:
     hubs.make("source", *PRICES)
     hubs.make("numbers", *COUNTS)

@@ -368,6 +368,7 @@ def test_who_else_wrote_a_table_is_told_and_what_is_not_deterministic(
     ]
 
 
+@pytest.mark.long
 def test_what_a_run_wrote_and_read_back_is_its_own_even_where_it_changed_nothing(
     world_: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -96,6 +96,9 @@ def plan_replay(
     records = read_run(workspace, pathspec)
     run = records.run
     if run.status == "running":
+        if workspace.store is not None:
+            # Where it only seems so, as its datastore does not answer, this says it.
+            workspace.store.read(pathspec.zoomed("run"))
         raise NotReplayableError(f"`{run.pathspec}` is still running.", "Replay it when it has ended.")
     own = [access for access in run.accesses if access.pathspec.startswith(f"{run.pathspec}/")]
     _check_commits(workspace, own)

@@ -2,15 +2,17 @@
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from doltflow.errors import DatabaseNotFoundError, DoltError, UsageError, nearest
+from doltflow.errors import AccessDeniedError, DatabaseNotFoundError, DoltError, UsageError, nearest
 from doltflow.passwords import without_password
 from doltflow.sources.dolt.address import Address, is_address
 from doltflow.sources.dolt.connection import Connection
+from doltflow.sources.dolt.endpoint import Endpoint
 from doltflow.sources.dolt.folder import Folder, databases_in, folder_of, is_database
 from doltflow.sources.dolt.leftovers import remove_leftovers
 from doltflow.sources.dolt.server import served_at
@@ -18,6 +20,7 @@ from doltflow.sources.dolt.session import Session
 
 Location = Folder | Address
 VARIABLE = "DOLTFLOW_DATABASES"
+_TRIES, _PAUSE_SECONDS = 10, 0.1
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PLACES = re.compile(r"mysql://(?:[^/]*@)?(?:\[[^\]]*\]|[^/:]*)(?::\d+)?(?:[/?][^:]*)?|[^:]+")
 
@@ -110,7 +113,7 @@ class Database:
             DoltError: It cannot be served, or the server does not answer or let us in.
         """
         with self.location.serving() as endpoint:
-            connection = Connection(endpoint, self.location.name, self.location.served_again)
+            connection = self._connected(endpoint)
             try:
                 version = connection.check_version()
                 connection.database = self._served_name(connection.databases())
@@ -122,6 +125,19 @@ class Database:
                     session.close()
             finally:
                 connection.close()
+
+    def _connected(self, endpoint: Endpoint) -> Connection:
+        location, left = self.location, _TRIES
+        while True:
+            try:
+                return Connection(endpoint, location.name, location.served_again)
+            except AccessDeniedError:
+                left -= 1
+                if isinstance(location, Address) or not left:
+                    raise
+            # The note was of a server that has just ended, and another one has its port by now.
+            time.sleep(_PAUSE_SECONDS)
+            endpoint = location.served_again()
 
     def _served_name(self, names: Sequence[str]) -> str:
         # Dolt replaces some characters of a folder's name; a server that somebody else runs may hold more databases.
