@@ -39,7 +39,7 @@ _VALUE_MESSAGE = re.compile(
     r"is not a valid|too large for column|^Invalid JSON text|beyond the maximum value"
 )
 _UNREACHABLE = {2003, 2026}  # Nobody is there, or has no TLS.
-_DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 2059}
+_DENIED = {1044, 1142, 1143, 1227, 1370, 2059}
 _GREETING_SECONDS = 30
 _RIGHT = "Does it run, and is the address right (host, port, `ssl-mode`)?"
 _CLEAR, _WRONG_PASSWORD = 2059, 1045
@@ -332,8 +332,6 @@ def _translate(number: int, message: str, query: str | bytes) -> DoltError:
     if "no space left on device" in message:
         return DiskFullError(f"The disk of the database is full. Dolt says: {message.strip().rstrip('.')}.", FREE_SPACE)
     text = f"Dolt says: {message.strip().rstrip('.')}."
-    if number in _UNREACHABLE:
-        return ServerUnreachableError(text, _RIGHT)
     if number == _WRONG_PASSWORD:
         return AccessDeniedError(text, "Are account and password right (DOLTFLOW_PASSWORD, DOLTFLOW_PASSWORD_FILE)?")
     if number in _DENIED or "command denied" in message:

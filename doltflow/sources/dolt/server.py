@@ -275,8 +275,6 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
     load_folder, temporary = _load_folder(folder), runtime / "tmp"
     for each in (load_folder.parent, temporary):
         each.mkdir(exist_ok=True)
-    # Accounts with the secrets of an earlier server.
-    (runtime / "privileges.db").unlink(missing_ok=True)
     config.write_text(
         _CONFIG.format(
             port=_free_port(),
@@ -288,7 +286,7 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
         )
     )
     log.write_bytes(b"")
-    for name in ("privileges.db", "branch_control.db"):  # No server needs what another one has put there.
+    for name in ("privileges.db", "branch_control.db"):  # With the secrets of an earlier server.
         (runtime / name).unlink(missing_ok=True)
     command = [program, "sql-server", "--config", str(config), "--skip-root-user-initialization"]
     script = str(Path(__file__).with_name("supervisor.py"))
