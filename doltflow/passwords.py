@@ -3,28 +3,18 @@
 import re
 
 _MASK = "…"
-
-
-def _passwords(character: str, of_query: str) -> re.Pattern[str]:
-    """The passwords of URLs: what stands behind a colon that begins no port, up to the last `@`; and in a query.
-
-    Args:
-        character: What an address is made of.
-        of_query: What a password in its query is made of.
-    """
-    # Brackets hold an IP address, or the table and the bucket of AWS: their colons begin nothing.
-    brackets = rf"\[(?:(?![/@\]]){character})*\](?=[:/?#\s]|$)"
-    before_host = rf"(?<=://)(?P<user>(?:{brackets}|(?![/:]){character})*+:)(?!\d*/){character}*(?P<at>@)"
-    return re.compile(rf"{before_host}|(?P<name>[?&]password=){of_query}*", re.IGNORECASE)
-
-
-_IN_ADDRESS = _passwords(r"[\s\S]", r"[^&]")
-_IN_PROSE = _passwords(r"\S", r"[^&\s`]")
+_WORD = re.compile(r"\S+")
+# Brackets hold an IP address, or the table and the bucket of AWS: their colons begin nothing.
+_BRACKETS = r"\[[^/@\]]*\](?=[:/?#\s]|$)"
+_BEFORE_HOST = re.compile(rf"(?<=://)(?P<shown>(?:{_BRACKETS}|[^/:])*+:)(?!\d*/)[\s\S]*@")
+"""What stands behind a colon that begins no port, up to the last `@`."""
+_IN_QUERY = re.compile(r"(?P<shown>[?&]password=)[^&]*", re.IGNORECASE)
+_IN_QUERY_OF_PROSE = re.compile(r"(?P<shown>[?&]password=)[^&`]*", re.IGNORECASE)
 
 
 def has_password(address: str) -> bool:
     """Whether there is a password in an address: before its host, or in its query."""
-    return _IN_ADDRESS.search(address) is not None
+    return bool(_BEFORE_HOST.search(_up_to_host(address)) or _IN_QUERY.search(address))
 
 
 def without_password(text: str, *, is_address: bool = False) -> str:
@@ -34,5 +24,17 @@ def without_password(text: str, *, is_address: bool = False) -> str:
         text: The text.
         is_address: Whether it is one address and nothing else, whose password may have blanks in it.
     """
-    found = _IN_ADDRESS if is_address else _IN_PROSE
-    return found.sub(lambda one: f"{one['user'] or one['name']}{_MASK}{one['at'] or ''}", text)
+    if is_address:
+        return _masked(text, _IN_QUERY)
+    return _WORD.sub(lambda word: _masked(word.group(), _IN_QUERY_OF_PROSE), text)
+
+
+def _masked(word: str, in_query: re.Pattern[str]) -> str:
+    before = _up_to_host(word)
+    shown = _BEFORE_HOST.sub(rf"\g<shown>{_MASK}@", before) + word[len(before) :]
+    return in_query.sub(rf"\g<shown>{_MASK}", shown)
+
+
+def _up_to_host(word: str) -> str:
+    # Else each of a thousand beginnings would look for an `@` to the word's end in vain.
+    return word[: word.rfind("@") + 1]

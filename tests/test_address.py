@@ -127,6 +127,12 @@ def test_what_is_no_password_is_left_alone(text: str) -> None:
     check_no_password(text)
 
 
+def test_a_word_that_begins_like_an_address_again_and_again_holds_nobody_up() -> None:
+    text = "://a:" * 200_000
+    assert (has_password(text), without_password(text)) == (False, text)
+    assert without_password(f"{text}@ {text}") == f"://a:…@ {text}"
+
+
 @given(st.text("aB1/@:[]?# %.&;=\n", max_size=24), st.sampled_from(["mysql", "http", "MYSQL"]))
 @example("[:x]pw@h/db", "mysql")
 def test_whatever_python_takes_for_a_password_is_found(rest: str, scheme: str) -> None:
