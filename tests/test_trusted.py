@@ -303,6 +303,37 @@ def test_few_bytes_take_no_endless_memory(blob: bytes):
         tracemalloc.stop()
 
 
+DEEP = b"N" + b"\x85" * 1_000_000
+DOUBLED = b"N" + b"q\0h\0\x86" * 40
+WIDE = b"(" + b"N" * 100_000 + b"tq\0"
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        *(b"\x80\x04" + code.replace(b"KEY", key) for key in (DEEP, DOUBLED) for code in (
+            b"}KEYNs.", b"}(KEYNu.", b"\x8f(KEY\x90.", b"(KEY\x91.", b"cbuiltins\nset\n]KEYa\x85R.",
+            b"cbuiltins\nfrozenset\n(KEYt\x85R.", b"}c__main__\nForeachFrame\nKEY\x85\x81Ns.",
+        )),
+        b"\x80\x02}" + WIDE + b"Ns" + b"h\0Ns" * 10_000 + b".",
+        b"\x80\x02}(" + WIDE + b"N" + b"h\0N" * 10_000 + b"u.",
+        b"\x80\x04c__main__\nForeachFrame\nq\x01)\x81" + b"q\0h\x01h\0h\0\x86\x81" * 40 + b"q\0}h\0Ns.",
+    ],
+)  # fmt: skip
+def test_a_key_that_takes_for_ever_is_refused(blob: bytes):
+    """Python makes the hash of a tuple anew each time, and without a look at how deep it goes."""
+    with pytest.raises(NotPlain, match="more"):
+        plain(blob)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_tuples_are_keys(protocol: int):
+    key = ("a", (1, (2.5, None)), frozenset({("b",), (("c", 1),)}))
+    value = {key: [key, key], "rest": {(number, (number,)): {(str(number), key)} for number in range(1000)}}
+    assert plain(pickle.dumps(value, protocol)) == value
+    assert plain(pickletools.optimize(pickle.dumps(value, protocol))) == value
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_large_plain_data_is_read(protocol: int):
     numbers = list(range(100_000))

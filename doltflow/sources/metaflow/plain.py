@@ -8,7 +8,7 @@ that stand in parameters and foreaches are read as what they hold.
 import io
 import pickle
 import pickletools
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from typing import Any, ClassVar, NoReturn
 
 _MOST = 1_000_000
@@ -91,13 +91,22 @@ class _Bytes(_StandIn):
 class _Copying(_StandIn):
     """What makes a value out of another one, and is a copy: a few bytes could ask for that again and again."""
 
-    __slots__ = ("_make", "_spend")
+    __slots__ = ("_make", "_spend", "_spend_keys")
 
-    def __init__(self, make: Callable[..., Any], spend: Callable[[int], None]) -> None:
-        self._make, self._spend = make, spend
+    def __init__(
+        self,
+        make: Callable[..., Any],
+        spend: Callable[[int], None],
+        spend_keys: Callable[[Iterable[object]], None],
+    ) -> None:
+        self._make, self._spend, self._spend_keys = make, spend, spend_keys
 
     def __call__(self, *parts: object) -> Any:
-        self._spend(sum(len(part) for part in parts if isinstance(part, Sized)))
+        for part in parts:
+            if isinstance(part, Sized):
+                self._spend(len(part))
+            if isinstance(part, Iterable):
+                self._spend_keys(part)
         return self._make(*parts)
 
 
@@ -113,8 +122,8 @@ class TypeName(_StandIn):
         return self.name
 
 
-class _Reader(pickle.Unpickler):
-    """Python's reader of pickles without its way to foreign code."""
+class _Plain:
+    """What a reader of pickles finds in place of foreign code."""
 
     _KNOWN: ClassVar[dict[tuple[str, str], Any]] = {
         ("__main__", "ForeachFrame"): Frame,
@@ -134,13 +143,16 @@ class _Reader(pickle.Unpickler):
     )
 
     def __init__(self, blob: bytes) -> None:
-        super().__init__(io.BytesIO(blob))
+        super().__init__(io.BytesIO(blob))  # type: ignore[call-arg]
         self._room = max(_MOST, len(blob))
 
     def _spend(self, amount: int) -> None:
         self._room -= amount
         if self._room < 0:
             raise NotPlain("more values than it has room for")
+
+    def _spend_keys(self, keys: Iterable[object]) -> None:
+        """Weighs what becomes a key, where that matters."""
 
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a name of a module; never what has that name."""
@@ -149,7 +161,7 @@ class _Reader(pickle.Unpickler):
         if found is not None:
             return found
         if (module, name) in self._COPYING:
-            return _Copying(self._COPYING[module, name], self._spend)
+            return _Copying(self._COPYING[module, name], self._spend, self._spend_keys)
         if module == "builtins" and name in self._TYPES:
             return TypeName(name)
         raise NotPlain(f"`{module}.{name}`")
@@ -159,6 +171,66 @@ class _Reader(pickle.Unpickler):
         raise NotPlain("a reference to what is kept elsewhere")
 
 
+class _Reader(_Plain, pickle.Unpickler):
+    """Python's own reader, which is fast."""
+
+
+class _TupleReader(_Plain, pickle._Unpickler):
+    """Python's reader in Python, which sees each tuple before it becomes a key.
+
+    The hash of a tuple is made anew of all that stands in it, each time, by calls of C in calls of C: that of a tuple
+    in a tuple a million times ends the process, that of one that holds the one before it twice, thirty times, stops it.
+    """
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
+
+    def __init__(self, blob: bytes) -> None:
+        super().__init__(blob)
+        self._weights: dict[int, tuple[int, int, object]] = {}
+
+    def _weigh(self, made: tuple[Any, ...]) -> tuple[int, int]:
+        """How many levels of tuples a tuple has, and how many values; those in it are weighed already."""
+        if (known := self._weights.get(id(made))) is not None:
+            return known[:2]
+        inner = [self._weigh(item) for item in made if isinstance(item, tuple)]
+        levels, values = 1 + max((one[0] for one in inner), default=0), len(made) + sum(one[1] for one in inner)
+        if levels > _DEEPEST:
+            raise NotPlain(f"more than {_DEEPEST} levels of values in values")
+        self._weights[id(made)] = levels, values, made  # While it is kept its id is its own.
+        return levels, values
+
+    def _spend_keys(self, keys: Iterable[object]) -> None:
+        self._spend(sum(self._weigh(key)[1] for key in keys if isinstance(key, tuple)))
+
+
+def _on_tuples(code: int, keys: Callable[[list[Any]], Iterable[object]] | None) -> None:
+    """Has a code of pickles weigh the tuple that it makes, or the keys that it finds on the stack."""
+    load = _TupleReader.dispatch[code]
+
+    def loaded(reader: _TupleReader) -> None:
+        if keys is not None:
+            reader._spend_keys(keys(reader.stack))
+        load(reader)
+        if keys is None:
+            reader._weigh(reader.stack[-1])
+
+    _TupleReader.dispatch[code] = loaded
+
+
+_TUPLES, _REDUCE = frozenset(b"t\x85\x86\x87"), ord("R")
+_KEYS: dict[int, Callable[[list[Any]], Iterable[object]]] = {
+    ord("s"): lambda stack: stack[-2:-1],
+    ord("u"): lambda stack: stack[::2],
+    0x90: lambda stack: stack,  # Into a set,
+    0x91: lambda stack: stack,  # or as a frozen one.
+}
+for _code in _TUPLES:
+    _on_tuples(_code, None)
+for _code, _keys in _KEYS.items():
+    _on_tuples(_code, _keys)
+
+
 def plain(blob: bytes) -> Any:
     """The plain data that a pickle holds.
 
@@ -166,21 +238,27 @@ def plain(blob: bytes) -> Any:
         NotPlain: It holds something else.
         Exception: It is no pickle, or is cut off; Python raises what it likes.
     """
-    _check_numbers(blob)
-    found = _Reader(blob).load()
+    codes = _codes(blob)
+    reader = _TupleReader if codes & _TUPLES and codes & {*_KEYS, _REDUCE} else _Reader
+    found = reader(blob).load()
     _check_size(found, max(_MOST, len(blob)))
     return found
 
 
-def _check_numbers(blob: bytes) -> None:
-    """Refuses a value's number in the pickle that is higher than there can be values: Python makes room up to it."""
-    at, end = 0, len(blob)
+def _codes(blob: bytes) -> set[int]:
+    """The codes of a pickle.
+
+    Raises:
+        NotPlain: A value has a number that is higher than there can be values: Python makes room up to it.
+    """
+    at, end, seen = 0, len(blob), set()
     while at < end:
         code = blob[at]
         at += 1
         size = _SIZES.get(code)
         if size is None:
-            return  # No such code: there Python stops as well.
+            break  # No such code: there Python stops as well.
+        seen.add(code)
         if size >= 0:
             if code == _LONG_BINPUT and int.from_bytes(blob[at : at + 4], "little") > end:
                 raise NotPlain("a value with a number that is too high")
@@ -190,12 +268,13 @@ def _check_numbers(blob: bytes) -> None:
             for _ in range(2 if code in _TWO_LINES else 1):
                 at = blob.find(b"\n", at) + 1
                 if not at:
-                    return  # Cut off.
+                    return seen  # Cut off.
             if code == _PUT and int(blob[first:at]) > end:
                 raise NotPlain("a value with a number that is too high")
         else:
             width = _WIDTHS[size]
             at += width + int.from_bytes(blob[at : at + width], "little")
+    return seen
 
 
 _SIZES = {
