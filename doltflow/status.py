@@ -4,17 +4,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from doltflow.errors import NotMadeByRunError, nearest
 from doltflow.model.run import Run
 from doltflow.workspace import Workspace, load_settings, open_workspace
 from doltflow.workspace.at import split_name
-from doltflow.workspace.inputs import Input, inputs_of
+from doltflow.workspace.inputs import Freshness, Input, inputs_of
 from doltflow.workspace.production import Production, Productions
 
-Freshness = Literal["fresh", "stale"]
 _Key = tuple[str, str]
+_GRAVITY: tuple[Freshness, ...] = ("fresh", "unknown", "stale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,8 @@ class TableStatus:
         branch: Production's branch; None where nobody can tell any more.
         commit: The commit by which production's run wrote it.
         run: Production's run.
-        status: `stale` where an input table has changed since on the branch that was read.
+        status: `stale` where an input table has changed since on the branch that was read; else `unknown` where one is
+            in a database that cannot be looked at.
         inputs: What the run read.
         upstream_stale: The stale tables, `database/table`, that it is made from over other tables or directly.
         changed_by: Who changed the table since.
@@ -79,13 +79,18 @@ class StatusResult:
     warnings: tuple[str, ...]
 
     @property
+    def is_fresh(self) -> bool:
+        """Whether every table is known to be fresh."""
+        return all(table.status == "fresh" for table in self.tables)
+
+    @property
     def repeat(self) -> tuple[str, ...]:
         """The runs to repeat, in this order."""
         return tuple(dict.fromkeys(table.repeat for table in self.tables if table.repeat is not None))
 
 
 def status(tables: Iterable[str] = (), *, database: str | None = None, folder: Path | None = None) -> StatusResult:
-    """Which tables that runs wrote are fresh and which are stale.
+    """Which tables that runs wrote are fresh, which are stale, and of which nobody here can tell.
 
     Looked at is production: of each table the newest successful run that wrote it and is no rerun, on the branch that
     it wrote to. Where a newer one wrote it whose commit no branch reaches any more, a warning says so.
@@ -169,7 +174,7 @@ class _Checked:
             own = {f"{key[0]}/{key[1]}": None} if is_stale else {}
             stale[key] = above | own
             if key in wanted:
-                yield self._status(production, inputs, is_stale, tuple(sorted(above)))
+                yield self._status(production, inputs, tuple(sorted(above)))
 
     def _in_order(self, wanted: list[_Key]) -> list[_Key]:
         """The tables and those that they were made from, these first; where they stand in a circle, as they come."""
@@ -204,9 +209,7 @@ class _Checked:
             self._inputs[run] = tuple(inputs_of(self._workspace, production.records))
         return self._inputs[run]
 
-    def _status(
-        self, production: Production, inputs: tuple[Input, ...], is_stale: bool, above: tuple[str, ...]
-    ) -> TableStatus:
+    def _status(self, production: Production, inputs: tuple[Input, ...], above: tuple[str, ...]) -> TableStatus:
         session = self._workspace.session(production.database)
         head = session.branches().get(production.branch) if production.branch is not None else None
         changed_by, note = None, "branch gone"
@@ -218,7 +221,7 @@ class _Checked:
             production.branch,
             production.commit.hash,
             production.records.run,
-            "stale" if is_stale else "fresh",
+            max((item.status for item in inputs), key=_GRAVITY.index, default="fresh"),
             inputs,
             above,
             changed_by,

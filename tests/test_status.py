@@ -109,10 +109,25 @@ def test_only_the_branch_that_was_read_counts(here: Histories) -> None:
         ("prices", "side", "fresh", ""),
         ("codes", "gone", "fresh", "branch gone"),
         ("codes", None, "fresh", "pinned"),
-        ("codes", "main", "fresh", "database not here"),
+        ("codes", "main", "unknown", "database not here"),
     }
+    assert medians.status == "unknown"
+    assert medians.repeat is None
     here.by_hand("prices", ADD.format("prices", 2, 1), branch="side")
     assert status().tables[0].status == "stale"
+
+
+def test_an_input_in_a_database_that_is_not_here_makes_a_table_unknown(
+    here: Histories, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(here, "Medians/1/s/1", "medians", ("nowhere", "codes", "a" * 32, "main"))
+    assert main(["status", "--exit-code"]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "made/medians: unknown"
+    assert " ".join(line.strip() for line in shown[2:]) == (
+        "nowhere/codes is in a database that is not here: DOLTFLOW_DATABASES may name its folder or address"
+    )
+    assert not status().repeat
 
 
 def test_a_table_that_its_own_run_updates_is_no_changed_input(here: Histories) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from doltflow.status import StatusResult, TableStatus
     from doltflow.workspace.inputs import Input
 
-_STYLES = {"fresh": "bold green", "stale": "bold red"}
+_STYLES = {"fresh": "bold green", "stale": "bold red", "unknown": "bold yellow"}
 
 
 def status_answer(result: "StatusResult", output: Literal["text", "json"], stream: TextIO | None) -> Iterator[str]:
@@ -85,12 +85,12 @@ def _table(table: "TableStatus") -> Iterator[RenderableType]:
 def _input(item: "Input") -> str:
     """What there is to say of an input; nothing where it is fresh."""
     name = f"{safe(item.database)}/{safe(item.table)}"
-    if item.status == "fresh":
+    if item.status != "stale":
         said = {
             "pinned": f"was read at {short(item.read)}, whatever the branch",
             "branch gone": f"was read on {safe(item.branch or '?')}, which is gone",
             "commit gone": f"was read at {short(item.read)}, which is gone",
-            "database not here": "is in a database that is not here",
+            "database not here": "is in a database that is not here: DOLTFLOW_DATABASES may name its folder or address",
         }
         return f"{name} {said.get(item.note, safe(item.note))}" if item.note else ""
     amounts = ((item.added, "added"), (item.removed, "removed"), (item.modified, "modified"))

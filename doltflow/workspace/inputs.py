@@ -13,6 +13,8 @@ from doltflow.workspace.gather import versions_of
 from doltflow.workspace.records import RunRecords
 from doltflow.workspace.workspace import Workspace
 
+Freshness = Literal["fresh", "stale", "unknown"]
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -23,7 +25,7 @@ class Input:
         branch: The branch that was read; None where the read was pinned to a commit.
         read: The commit that had last changed the table when it was read.
         now: The one that last changed it on the branch; None where the table or the branch is not there.
-        status: `stale` where the table has changed since.
+        status: `stale` where the table has changed since, `unknown` where its database is not here.
         added, removed, modified: By how many rows it has changed; None where nobody can tell.
         note: Why it cannot be stale, or why the rows cannot be told; empty where there is nothing to say.
     """
@@ -33,7 +35,7 @@ class Input:
     branch: str | None
     read: str
     now: str | None = None
-    status: Literal["fresh", "stale"] = "fresh"
+    status: Freshness = "fresh"
     added: int | None = None
     removed: int | None = None
     modified: int | None = None
@@ -72,7 +74,7 @@ def _compared(workspace: Workspace, records: RunRecords, access: Access, version
     if access.branch is None:
         return told("pinned")
     if version.database not in workspace.names:
-        return told("database not here")
+        return replace(told("database not here"), status="unknown")
     if workspace.find_commit(version.database, version.commit) is None:
         return told("commit gone")
     session = workspace.session(version.database)

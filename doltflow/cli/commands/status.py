@@ -23,7 +23,7 @@ def status(
     ] = None,
     is_exit_code: Annotated[
         bool,
-        typer.Option("--exit-code", help="Exit with 1 if a table is stale."),
+        typer.Option("--exit-code", help="Exit with 1 if a table is stale or unknown."),
     ] = False,
     _profile: ProfileOption = None,
     output: JsonOption = "text",
@@ -31,7 +31,7 @@ def status(
     """Show which tables are stale, and which runs to repeat.
 
     A table is stale where a table that its run read has changed since, on the branch that was read. What the run had
-    written itself is no input.
+    written itself is no input. A table is unknown where none of them has, and one is in a database that is not here.
 
     Its run is production's: the newest successful one that wrote it and is no rerun. A table that is made from a stale
     one counts as fresh until that one is made again; that it waits is said.
@@ -45,7 +45,7 @@ def status(
     if not result.tables and output == "text":
         note("No run that counts has written a table here.")
     told = status_answer(result, output, sys.stdout)
-    if is_exit_code and result.repeat:
+    if is_exit_code and not result.is_fresh:
         answer(told)
         raise typer.Exit(1)
     return told
