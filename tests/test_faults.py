@@ -97,6 +97,7 @@ def test_a_commit_whose_server_is_killed_lands_once(
             if left == ["after the move"]:
                 kill_server(session)
                 left.clear()
+                arguments[0].rows("select 1")  # Before it has answered.
             return done
 
         def once(*arguments: Any) -> bool:
@@ -130,6 +131,7 @@ def test_a_server_that_never_comes_back_leaves_no_doubt_unsaid(
             made.append(arguments[-1])
             kill_server(session)
             monkeypatch.setenv("PATH", str(folder))  # No other server can be started.
+            connection.rows("select 1")  # Before it has answered.
             return done
 
         with monkeypatch.context() as patch:

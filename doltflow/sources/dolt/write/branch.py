@@ -46,11 +46,13 @@ def check_clean(connection: Connection, branch: str, table: str) -> None:
         DirtyTableError: It has.
     """
     connection.use(branch)
-    listed = {name.lower() for change in _changes(connection) for name in change.tables}
-    # A table that `dolt_ignore` names is not listed, but it may be there.
-    committed = hash_of_table(connection, table, hash_of(connection, branch))
-    if table.lower() in listed or hash_of_table(connection, table, branch) != committed:
+    if table.lower() in {name.lower() for change in _changes(connection) for name in change.tables}:
         raise _dirty(branch, table)
+    # A table that `dolt_ignore` names is not listed, but it may be there.
+    if connection.rows("select 1 from dolt_ignore limit 1"):
+        committed = hash_of_table(connection, table, hash_of(connection, branch))
+        if hash_of_table(connection, table, branch) != committed:
+            raise _dirty(branch, table)
 
 
 def check_before(connection: Connection, branch: str, table: str) -> None:
@@ -115,6 +117,8 @@ def temporary_branch(connection: Connection, branch: str, base: str) -> Iterator
     except ConnectionLostError:
         raise  # Without the lock it is for the next who has it, who also needs it to see what was cut off.
     except BaseException:
+        with suppress(DoltError):
+            connection.rows("rollback")
         _remove(connection, branch, name)
         raise
     else:
@@ -123,7 +127,6 @@ def temporary_branch(connection: Connection, branch: str, base: str) -> Iterator
 
 def _remove(connection: Connection, branch: str, temporary: str) -> None:
     with suppress(DoltError):
-        connection.rows("rollback")
         connection.use(branch)
         connection.rows("call dolt_branch('-D', %s)", [temporary])
         return
@@ -147,13 +150,15 @@ def move(connection: Connection, branch: str, base: str, commit: str) -> bool:
     """
     connection.use(branch)
     changes = _changes(connection)
+    if not changes:
+        return _fast_forward(connection, branch, commit)
     listed = {name.lower() for change in changes for name in change.tables}
     written = connection.rows("select from_table_name, to_table_name from dolt_diff_summary(%s, %s)", [base, commit])
     for name in {str(name) for pair in written for name in pair if name}:
         if name.lower() in listed:
             raise _dirty(branch, name)
     restage = [_restage(connection, branch, change, changes) for change in changes if change.staged]
-    if not changes or _merge_keeps(connection, changes):
+    if _merge_keeps(connection, changes):
         if not _fast_forward(connection, branch, commit):
             return False
         moved = True

@@ -24,22 +24,31 @@ class _Reference:
 
 
 @contextmanager
-def unwatched(connection: Connection) -> Iterator[None]:
-    """Foreign keys are not looked at by the statements of this context."""
+def references_kept(connection: Connection, tables: Sequence[str], branch: str, base: str) -> Iterator[None]:
+    """Foreign keys are not looked at by the statements of this context, but afterwards.
+
+    Args:
+        connection: At the branch.
+        tables: Those that are written.
+        branch: Where they are written.
+        base: The commit that the branch was at.
+
+    Raises:
+        BadValueError: A row refers to one that was there at the commit and is gone, or that never was there.
+    """
+    if not _known(connection):
+        yield
+        return
     connection.rows("set foreign_key_checks = 0")
     try:
         yield
     finally:
         with suppress(DoltError):  # A lost connection has forgotten it.
             connection.rows("set foreign_key_checks = 1")
+    _check(connection, tables, branch, base)
 
 
-def check_references(connection: Connection, tables: Sequence[str], branch: str, base: str) -> None:
-    """Makes sure that the tables of a branch refer to no row that was there at a commit and is gone.
-
-    Raises:
-        BadValueError: One does, or refers to a row that never was there.
-    """
+def _check(connection: Connection, tables: Sequence[str], branch: str, base: str) -> None:
     connection.use(branch)
     for reference in _references(connection, tables):
         connection.use(branch)
@@ -56,13 +65,19 @@ def check_references(connection: Connection, tables: Sequence[str], branch: str,
     connection.use(branch)
 
 
-def _references(connection: Connection, tables: Sequence[str]) -> list[_Reference]:
-    written = {table.lower() for table in tables}
-    known = connection.rows(
+def _known(connection: Connection) -> list[tuple[str, str, str]]:
+    """Each foreign key of the database: its name, its table and the one that it refers to."""
+    return connection.rows(
         "select constraint_name, table_name, referenced_table_name from information_schema.referential_constraints "
         "where constraint_schema = database()"
     )
-    ours = {(name, table) for name, table, parent in known if {table.lower(), str(parent).lower()} & written}
+
+
+def _references(connection: Connection, tables: Sequence[str]) -> list[_Reference]:
+    written = {table.lower() for table in tables}
+    ours = {
+        (name, table) for name, table, parent in _known(connection) if {table.lower(), str(parent).lower()} & written
+    }
     if not ours:
         return []
     rows = connection.rows(

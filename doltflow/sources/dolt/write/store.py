@@ -21,7 +21,7 @@ from doltflow.sources.dolt.leftovers import clear
 from doltflow.sources.dolt.refs import hash_of, hash_of_table
 from doltflow.sources.dolt.write.branch import branch_lock, check_clean, move, temporary_branch
 from doltflow.sources.dolt.write.frame import PreparedFrame
-from doltflow.sources.dolt.write.references import check_references, unwatched
+from doltflow.sources.dolt.write.references import references_kept
 from doltflow.sources.dolt.write.rows import fill
 from doltflow.sources.dolt.write.schema import plan
 
@@ -98,8 +98,8 @@ def commit_writes(
                 landed = landed or _try(connection, branch, writes, message, author, undo, made)
                 if landed is not None:
                     return landed.commit, [
-                        _stored(connection, write, then, landed.commit)
-                        for write, then in zip(writes, landed.before, strict=True)
+                        StoredWrite(write.table, write.mode, write.frame.table.num_rows, is_changed)
+                        for write, is_changed in zip(writes, landed.changed, strict=True)
                     ]
         except DoltError as error:
             is_lost = is_lost or isinstance(error, ConnectionLostError)
@@ -116,10 +116,10 @@ def commit_writes(
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A commit that was made, and may have reached the branch; and the hashes of the tables before it."""
+    """A commit that was made, and may have reached the branch; and which of its writes changed their table."""
 
     commit: str
-    before: tuple[str | None, ...]
+    changed: tuple[bool, ...]
 
 
 def _uncertain(error: DoltError, branch: str, made: Sequence[_Made]) -> DoltError:
@@ -148,12 +148,13 @@ def _try(
     with temporary_branch(connection, branch, base) as temporary:
         connection.use(temporary)
         _undo(connection, undo, base, {write.table for write in writes if write.mode == "replace"})
-        before = tuple(hash_of_table(connection, write.table, temporary) for write in writes)
-        with unwatched(connection):
+        before = [hash_of_table(connection, write.table, temporary) for write in writes]
+        with references_kept(connection, [write.table for write in writes], temporary, base):
             for write in writes:
                 _apply(connection, write, connection.endpoint.load_folder)
-        check_references(connection, [write.table for write in writes], temporary, base)
-        made.append(_Made(_commit(connection, message, author), before))
+        after = [hash_of_table(connection, write.table, temporary) for write in writes]
+        changed = tuple(now != then for now, then in zip(after, before, strict=True))
+        made.append(_Made(_commit(connection, message, author), changed))
         return made[-1] if move(connection, branch, base, made[-1].commit) else None
 
 
@@ -166,11 +167,6 @@ def _landed(connection: Connection, branch: str, made: Sequence[_Made]) -> _Made
         if stored and connection.value("select dolt_merge_base(%s, %s)", [one.commit, branch]) == one.commit:
             return one
     return None
-
-
-def _stored(connection: Connection, write: Write, before: str | None, commit: str) -> StoredWrite:
-    changed = hash_of_table(connection, write.table, commit) != before
-    return StoredWrite(write.table, write.mode, write.frame.table.num_rows, changed)
 
 
 def _undo(connection: Connection, commits: Sequence[str], base: str, replaced: set[str]) -> None:
