@@ -5,6 +5,9 @@ PYTHON ?= python3
 COMPLETE := .venv/.complete
 WITH_DOLT := dolt=$$(PYTHON=.venv/bin/python .ci/get-dolt) && export PATH="$(CURDIR)/.venv/bin:$$dolt:$$PATH" &&
 
+# Where it is set, each of the many processes would compile all of doltflow anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test test-long test-served fuzz torture bench bench-full clean
 
 setup: $(COMPLETE)

@@ -199,6 +199,7 @@ def test_run_gives_what_todays_flows_make_of_the_first_month(
     assert unchanged() == before
 
 
+@pytest.mark.long
 def test_a_parameter_that_is_set_is_told_for_the_flows_that_have_it(
     demo_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -291,6 +292,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_another_input_database_is_read_where_production_read_it(tmp_path: Path) -> None:
     for name, table in {"raw": "t", "codes": "k"}.items():
         made = [f"create table {table} (id int primary key, v decimal(5, 2))"]

@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,9 +122,10 @@ def relays() -> list[int]:
     """The relays that this process has started."""
     found = []
     for task in Path("/proc/self/task").iterdir():
-        for process in (task / "children").read_text().split():
-            if Path(relay.__file__).name.encode() in Path(f"/proc/{process}/cmdline").read_bytes():
-                found.append(int(process))
+        with suppress(FileNotFoundError, ProcessLookupError):  # A thread that has just ended, or a process.
+            for process in (task / "children").read_text().split():
+                if Path(relay.__file__).name.encode() in Path(f"/proc/{process}/cmdline").read_bytes():
+                    found.append(int(process))
     return found
 
 

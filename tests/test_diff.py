@@ -337,6 +337,7 @@ def test_what_no_two_runs_made_is_not_run_again(here: Recorded, capsys: pytest.C
     assert message == "No table that differs was made by two runs, so that there is nothing to run again."
 
 
+@pytest.mark.long
 def test_a_flow_that_is_not_deterministic(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     chance = (("* self.factor + 1", "* self.factor + __import__('time').time_ns() % 10**6"),)
     one, other = (run_with(here.world, chance) for _ in range(2))
@@ -360,6 +361,7 @@ def test_what_differs_may_explain_nothing(here: Recorded, capsys: pytest.Capture
     ]
 
 
+@pytest.mark.long
 def test_a_run_that_failed(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     made = "        with self.results() as dolt:\n            made"
     fails = ((made, f"        assert False\n{made}"),)

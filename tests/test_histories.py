@@ -697,7 +697,7 @@ def test_whatever_was_done_the_trace_is_what_it_has_to_be() -> None:
         @example(CIRCLE)
         @example(TWINS)
         @example(ANEW)
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
         @given(histories)
         def holds(history: History) -> None:
             here.begin(history.stored)

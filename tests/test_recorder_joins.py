@@ -116,6 +116,7 @@ def small_database(here: World) -> Path:
     return here.database("numbers", made, "insert into source values ('a'), ('b')")
 
 
+@pytest.mark.long
 def test_a_flow_that_imports_doltflow_inside_its_steps(tmp_path: Path) -> None:
     with world(tmp_path / "late") as here:
         database = small_database(here)
@@ -130,6 +131,7 @@ def test_a_flow_that_imports_doltflow_inside_its_steps(tmp_path: Path) -> None:
             assert names == ["Version", "Attempt", "Write", "Read"]
 
 
+@pytest.mark.long
 def test_a_flow_with_an_artifact_of_its_own_called_dolt(tmp_path: Path) -> None:
     with world(tmp_path / "own") as here:
         small_database(here)

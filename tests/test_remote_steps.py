@@ -127,6 +127,7 @@ def test_a_run_that_is_tagged_as_a_rerun_and_has_no_pins_stops(here: Recorded, k
     assert f" is tagged as a {kind} of RemoteFlow/7, and has no pins that say what to read" in done.output
 
 
+@pytest.mark.long
 def test_a_run_that_a_step_of_a_rerun_starts_is_no_part_of_it(
     here: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -240,6 +240,7 @@ def test_one_changed_line_differs_in_what_it_touches(world_: Recorded, capsys: p
     assert replays(*world_.databases) == [f"{name}:replay/{world_.run.pathspec}" for name in ("numbers", "results")]
 
 
+@pytest.mark.long
 def test_reads_that_are_not_as_recorded_are_named(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     world_.change(('len(dolt.read("a", as_key="old"))', 'len(dolt.read("b", as_key="other")) + 1'))
     exit_code, data = asked(capsys, world_.run.pathspec, "--discard")
@@ -252,6 +253,7 @@ def test_reads_that_are_not_as_recorded_are_named(world_: Recorded, capsys: pyte
     ]
 
 
+@pytest.mark.long
 def test_what_was_discarded_is_no_disagreement(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     before = audit()
     exit_code, data = asked(capsys, world_.run.pathspec, "--discard")
@@ -307,6 +309,7 @@ def test_a_parameter_is_set_on_the_same_data(world_: Recorded, capsys: pytest.Ca
     assert sorted(tags) == ["doltflow:replay-of=" + world_.run.pathspec, "doltflow:set=factor"]
 
 
+@pytest.mark.long
 def test_the_other_parameters_stay_as_they_were_whatever_their_type(
     world_: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -348,6 +351,7 @@ def test_the_flow_has_other_parameters(
     assert replays(*world_.databases) == []
 
 
+@pytest.mark.long
 def test_who_else_wrote_a_table_is_told_and_what_is_not_deterministic(
     world_: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from flows.harness import world
 from doltflow.cli import main
 
 
+@pytest.mark.long
 def test_a_resumed_run_is_replayed_from_where_it_went_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def asked(*arguments: str) -> tuple[int, dict[str, Any]]:
         capsys.readouterr()

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import pandas as pd
 from metaflow import FlowSpec, Parameter, step
 
 sys.path.insert(1, str(Path(__file__).parent.parent / "lib"))
@@ -38,6 +37,8 @@ class CodeFlow(FlowSpec):
         self.write("second", late.VALUE + self.more)
 
     def write(self, table, value):
+        import pandas as pd  # The other steps do without.
+
         with DoltDT(run=self, config=DoltConfig(database=self.database)) as dolt:
             dolt.write(pd.DataFrame({"id": [1], "v": [value]}), table, pks=["id"])
 

@@ -1,6 +1,5 @@
 """A foreach whose tasks each write their rows, and a join that adds them up; with a file and a config beside them."""
 
-import pandas as pd
 from metaflow import FlowSpec, IncludeFile, JSONType, Parameter, step
 
 from doltflow import DoltConfig, DoltDT
@@ -30,6 +29,8 @@ class FanFlow(FlowSpec):
 
     @step
     def join(self, inputs):
+        import pandas as pd  # The other steps do without.
+
         products = sorted(one.product for one in inputs)
         self.merge_artifacts(inputs, exclude=["product"])
         with DoltDT(run=self, config=DoltConfig(database=self.sums)) as dolt:

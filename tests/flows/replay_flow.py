@@ -7,7 +7,6 @@ import os
 import subprocess
 from pathlib import Path
 
-import pandas as pd
 from metaflow import FlowSpec, Parameter, current, retry, step
 
 from doltflow import DoltConfig, DoltDT
@@ -24,6 +23,8 @@ class ReplayFlow(FlowSpec):
 
     @step
     def start(self):
+        import pandas as pd  # The other steps do without.
+
         with self.numbers(commit=self.old) as dolt:
             self.old_rows = len(dolt.read("a", as_key="old"))
         with self.numbers() as dolt:
