@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from doltflow import DoltConfig, DoltDT
-from doltflow.errors import DatabaseLockedError, DatabaseNotFoundError, DoltNotFoundError, SettingsError
+from doltflow.errors import DatabaseLockedError, DatabaseNotFoundError, DoltError, DoltNotFoundError, SettingsError
 from doltflow.recorder.sessions import LINGER_SECONDS
-from doltflow.sources.dolt import Database
+from doltflow.sources.dolt import Database, server
 from tests.conftest import dolt, footprint, sql
 
 MakeDatabase = Callable[..., Path]
@@ -155,6 +156,30 @@ def test_bad_timeout(database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DOLTFLOW_LOCK_TIMEOUT", "soon")
     with pytest.raises(SettingsError, match="DOLTFLOW_LOCK_TIMEOUT is `soon`"), Database.at(folder).open():
         pass
+
+
+@pytest.mark.parametrize("kills", [1, 100])
+def test_one_that_is_killed_while_it_starts_is_started_again(
+    database: MakeDatabase, monkeypatch: pytest.MonkeyPatch, kills: int
+) -> None:
+    folder, killed, spawn = database("db"), [], server._spawn
+
+    def spawned(arguments: list[str], *rest: Any) -> int:
+        pid = spawn(arguments, *rest)
+        if "sql-server" in arguments and len(killed) < kills:
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+        return pid
+
+    monkeypatch.setattr(server, "_spawn", spawned)
+    if kills == 1:
+        with Database.at(folder).open() as session:
+            assert session.branches().keys() == {"main"}
+    else:
+        with pytest.raises(DoltError, match="killed its server again and again"), Database.at(folder).open():
+            pass
+    assert len(killed) == min(kills, 5)
+    assert not info(folder).exists()
 
 
 def test_no_dolt(database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

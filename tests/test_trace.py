@@ -982,3 +982,17 @@ def test_asking_leaves_metaflows_own_settings_as_they_are(pipeline: Pipeline) ->
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split() == ["user:somebody", "None"], done.stderr
+
+
+def test_threads_that_ask_the_store_at_the_same_time_see_every_users_runs(pipeline: Pipeline) -> None:
+    code = (
+        "import metaflow\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "from doltflow.sources.metaflow.store import Store\n"
+        "metaflow.namespace('user:somebody')\n"
+        "store = Store()\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    print(*set(pool.map(lambda _: len(store.started()), range(80))))\n"
+        "print(metaflow.get_namespace())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["5", "user:somebody"], done.stderr

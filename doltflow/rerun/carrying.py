@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 Started = Callable[[Callable[[], None]], None]
 """Is told, once a flow runs, what ends it."""
 Job = Callable[[Started], Rerun]
-"""Runs one flow; speaks to no database and to no store itself, so that any thread may call it."""
+"""Runs one flow; speaks to no database itself, so that any thread may call it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class _Running:
 def run_together(tasks: Sequence[Callable[[], Steps[T]]], jobs: int) -> Iterator[tuple[int, T | DoltflowError]]:
     """Runs backtests, several at a time; each is begun when it is its turn.
 
-    Everything but the flows happens in this thread, one after the other: databases and the store are asked by one.
+    Everything but the flows happens in this thread, one after the other: databases are asked by one.
 
     Args:
         tasks: What begins each of them.

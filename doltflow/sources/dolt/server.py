@@ -33,6 +33,8 @@ _LOCAL_USER = "__dolt_local_user__"
 _LEAST_ROOM = 1 << 20
 _STOP_SECONDS = 30.0
 _READY_SECONDS = 10.0
+_STARTS = 5
+_KILLED = "somebody has killed its server again and again, or the system has, for want of memory"
 _CONFIG = """\
 log_level: error
 behavior:
@@ -52,6 +54,7 @@ system_variables:
 """
 
 _children: set[int] = set()
+_killed: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +243,7 @@ def _our_pid(runtime: Path) -> int | None:
 
 
 def _start(folder: Path, runtime: Path, deadline: float) -> Endpoint:
-    program = find_dolt()
+    program, kills = find_dolt(), 0
     while True:
         try:
             endpoint, log = _try_start(program, folder, runtime)
@@ -250,6 +253,8 @@ def _start(folder: Path, runtime: Path, deadline: float) -> Endpoint:
         if endpoint is not None:
             return endpoint
         _check_room(folder, runtime)  # Else Dolt may call a database read-only that it cannot write to.
+        if log == _KILLED and (kills := kills + 1) < _STARTS:
+            continue
         if "locked" not in log and "read only" not in log and "already in use" not in log:
             check_version(dolt_version())  # An older one may not know what it was told.
             raise DoltError(f"Dolt cannot serve {folder}: {log.rstrip('.')}.", "`dolt fsck` in that folder tells more.")
@@ -306,6 +311,8 @@ def _try_start(program: str, folder: Path, runtime: Path) -> tuple[Endpoint | No
                 return _endpoint(info, folder, runtime, ours=True), ""
             time.sleep(0.001)
             ended = _ended(pid)
+    if pid in _killed:
+        return None, _KILLED
     return None, _last_line(log) if ended else f"not ready within {_READY_SECONDS:g} s; the database may be locked."
 
 
@@ -349,17 +356,19 @@ def _spawn(arguments: list[str], variables: dict[str, str], log: Path | None = N
         setsid=True,
     )
     _children.add(pid)
+    _killed.discard(pid)  # Of an earlier process with that number.
     return pid
 
 
 def _ended(pid: int) -> bool:
     """Whether a process has ended; reaps it where it is a child of ours."""
     if pid in _children:
-        try:
-            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+        with suppress(ChildProcessError):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended == 0:
                 return False
-        except ChildProcessError:
-            pass
+            if os.WIFSIGNALED(status):
+                _killed.add(pid)
         _children.discard(pid)
         return True
     return is_gone(pid)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from doltflow.errors import AmbiguousRunError, RunNotFoundError, StoreNotFoundError, nearest
@@ -18,6 +19,7 @@ from doltflow.sources.metaflow.stored import StoredRun, StoredTask
 
 QUIET = timedelta(minutes=1)
 """How long after its last sign of life a run counts as running though no process of it is seen."""
+_asking = RLock()  # Metaflow's settings are of the whole process.
 
 
 def _local_root(folder: Path | None) -> Path:
@@ -74,26 +76,27 @@ class Store:
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
-        """Asks Metaflow for every user's runs of this store, and translates what it raises."""
+        """Asks Metaflow for every user's runs of this store, one thread at a time, and translates what it raises."""
         from metaflow.client import core
         from metaflow.exception import MetaflowException, MetaflowNotFound
         from metaflow.plugins.datastores.local_storage import LocalStorage
 
-        before = core.current_namespace, LocalStorage.datastore_root
-        core.current_namespace = None
-        if self._root is not None:
-            LocalStorage.datastore_root = str(self._root)
-        try:
-            with loading():
-                yield
-        except MetaflowNotFound as error:
-            raise RunNotFoundError(f"Metaflow's store has no {what}.") from error
-        except (MetaflowException, OSError, ValueError) as error:
-            raise StoreNotFoundError(
-                f"Metaflow's store cannot be read for {what}: {type(error).__name__}: {error}."
-            ) from error
-        finally:
-            core.current_namespace, LocalStorage.datastore_root = before
+        with _asking:
+            before = core.current_namespace, LocalStorage.datastore_root
+            core.current_namespace = None
+            if self._root is not None:
+                LocalStorage.datastore_root = str(self._root)
+            try:
+                with loading():
+                    yield
+            except MetaflowNotFound as error:
+                raise RunNotFoundError(f"Metaflow's store has no {what}.") from error
+            except (MetaflowException, OSError, ValueError) as error:
+                raise StoreNotFoundError(
+                    f"Metaflow's store cannot be read for {what}: {type(error).__name__}: {error}."
+                ) from error
+            finally:
+                core.current_namespace, LocalStorage.datastore_root = before
 
     def flows(self) -> list[str]:
         """The names of the flows that ran."""
