@@ -229,6 +229,7 @@ def test_a_parameter_that_is_set_is_told_for_the_flows_that_have_it(
     assert unchanged() == before
 
 
+@pytest.mark.long
 def test_a_flow_that_fails_or_reads_elsewhere_stops_the_rest_and_can_be_gone_on_with(demo_copy: Path) -> None:
     script = demo_copy / "hospital_procedure_price_variance_by_state.py"
     run_flow(demo_copy, str(script))  # Its code is this folder's now.

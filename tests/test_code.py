@@ -150,7 +150,7 @@ def test_a_run_keeps_the_sources_of_all_its_steps(runs: Runs) -> None:
 # What is run
 
 
-@pytest.mark.parametrize("way", ["kept", "clean", "packed"])
+@pytest.mark.parametrize("way", ["kept", "clean", pytest.param("packed", marks=pytest.mark.long)])
 def test_the_recorded_code_gives_the_recorded_result(runs: Runs, capsys: pytest.CaptureFixture[str], way: str) -> None:
     run = getattr(runs, way)
     runs.spoil()

@@ -348,6 +348,7 @@ def test_a_flow_that_is_not_deterministic(here: Recorded, capsys: pytest.Capture
     assert told[1:] == ["    results/scaled: 3 rows other than before, so that the flow is not deterministic"]
 
 
+@pytest.mark.long
 def test_what_differs_may_explain_nothing(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     """Where the code is all that differs and rows are left that it does not explain, it is chance that made them."""
     chance = "* self.factor + __import__('time').time_ns() % 10**6"

@@ -12,6 +12,7 @@ from doltflow.impact import impact
 from doltflow.status import status
 from doltflow.trace import trace
 
+pytestmark = pytest.mark.long
 KINDS = ("look", "write", "late", "fails")
 
 

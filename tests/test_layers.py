@@ -235,6 +235,7 @@ def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=os.environ.copy())
 
 
+@pytest.mark.long
 def test_every_module_can_be_imported_alone_and_without_a_warning():
     # See pyproject.toml: a warning at Metaflow's own import.
     old_name = ("-W", "ignore:The _yaml extension module:DeprecationWarning")

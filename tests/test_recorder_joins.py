@@ -148,6 +148,7 @@ def test_a_flow_with_an_artifact_of_its_own_called_dolt(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.long
 def test_a_resumed_run_knows_what_the_tasks_that_it_did_not_repeat_have_read(tmp_path: Path) -> None:
     with world(tmp_path / "resume") as here:
         database = small_database(here)

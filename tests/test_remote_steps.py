@@ -151,6 +151,7 @@ def test_pins_that_are_not_in_the_store_stop_the_step(here: Recorded) -> None:
     assert f"`start` belongs to a rerun, and its pins ({'0' * 40}) are not in Metaflow's datastore" in done.output
 
 
+@pytest.mark.long
 def test_a_database_is_taken_where_the_step_has_it(here: Recorded) -> None:
     """The folders of the machine that began the rerun are not those of the one that runs the step."""
     dolt(here.numbers, "branch", "made", "main~1")

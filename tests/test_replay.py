@@ -299,6 +299,7 @@ def test_a_dry_run_makes_nothing(world_: Recorded, capsys: pytest.CaptureFixture
     assert " start reads " not in told
 
 
+@pytest.mark.long
 def test_a_parameter_is_set_on_the_same_data(world_: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     exit_code, data = asked(capsys, world_.run.pathspec, "--set", "the-factor=3")
     assert (exit_code, data["identical"], data["set"], data["unhonoured"]) == (0, False, {"factor": "3"}, [])
