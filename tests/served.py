@@ -135,7 +135,7 @@ class Backend:
     is_on = False  # whether tests run on servers
 
     def __init__(self, data: Path, environment: MutableMapping[str, str]) -> None:
-        self._data = data
+        self.data = data
         self._environment = environment
         self._stack = ExitStack()
         self._server: Server | None = None
@@ -143,10 +143,10 @@ class Backend:
     def start(self) -> Server:
         """The server."""
         if self._server is None:
-            self._server = self._stack.enter_context(served(self._data))
+            self._server = self._stack.enter_context(served(self.data))
             others = self._environment.get("DOLTFLOW_DATABASES")
             self._environment["DOLTFLOW_DATABASES"] = ":".join(filter(None, [others, self._server.address()]))
-            self._environment["TEST_DATABASES"] = str(self._data)
+            self._environment["TEST_DATABASES"] = str(self.data)
         return self._server
 
     def close(self) -> None:

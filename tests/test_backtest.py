@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import check_out, dolt, head, make_database, run_flow, sql
-from histories import Histories, histories_here
+from histories import Histories, Read, histories_here
 
 from doltflow.backtest import BacktestResult, backtest, made_branches, remove_made
 from doltflow.cli import main
@@ -350,6 +350,7 @@ def test_an_interrupt_says_what_is_left_and_the_same_command_goes_on(demo_copy: 
     assert [(table.table, table.backtest.rows) for table in result.tables] == [(TABLES[0], len(plain(first)[0]))]
 
 
+@pytest.mark.folder
 def test_a_commit_of_a_database_that_no_flow_reads_gets_its_branch(
     demo_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -521,6 +522,17 @@ def test_a_database_that_is_only_written_is_no_input_and_one_that_is_both_begins
     assert any("is not in Metaflow's store" in warning for warning in result.warnings)
 
 
+@pytest.mark.parametrize("elsewhere", [("nowhere", "t", "a" * 32, "main"), ("codes", "k", "a" * 32, "main")])
+def test_flows_that_read_what_is_not_here_hold_nobody_up(here: Histories, elsewhere: Read) -> None:
+    raw = here.head("raw")
+    pipeline(here)
+    here.run("made", "E/5/s/1", "e", "create table e (id int primary key)", reads=[elsewhere])
+    result = backtest(commit=raw, dry_run=True)
+    assert [flow.run.flow for flow in result.plan.flows] == ["A", "B", "D"]
+    with pytest.raises(RefNotFoundError):
+        backtest(commit="a" * 32, dry_run=True)
+
+
 def test_an_older_run_of_a_flow_is_left_out_and_named(here: Histories) -> None:
     raw = ("raw", "t", here.head("raw"), "main")
     here.run("made", "A/1/s/1", "a", "insert into a values (1, 1)", reads=[raw])
@@ -575,6 +587,6 @@ def test_a_branch_that_somebody_made_under_the_name_of_a_backtests_is_theirs(her
     for name in before:
         here.rows(name, "call dolt_branch('-D', 'again')")
     assert made_branches() == ()
-    assert [made_in(Database.at(here.folder / name).location) for name in before] == [{}, {}, {}]
+    assert [made_in(here.sessions[name].database.location) for name in before] == [{}, {}, {}]
     here.branch("far", "again", made["d"])
     assert made_branches() == ()

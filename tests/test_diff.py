@@ -53,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         runs["again"] = run_with(here, ())
         runs["code"] = run_with(here, (MORE,))
         runs["parameter"] = run_with(here, (), "--the-factor", "3")
-        yield Recorded(here, runs, head(here.folder / "results"))
+        yield Recorded(here, runs, head(here.folder_of("results")))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def counts(data: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
 def test_what_other_data_changed_and_why(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = here.runs["first"], here.runs["data"]
     data = asked(capsys, first, second)
-    results, numbers = here.world.folder / "results", here.world.folder / "numbers"
+    results, numbers = here.world.folder_of("results"), here.world.folder_of("numbers")
     before, after = head(numbers, "main~1"), head(numbers)
     by_run = {first: {}, second: {}}  # type: dict[str, dict[str, str]]
     for row in sql(results, "select commit_hash, message from dolt_log"):
@@ -204,7 +204,7 @@ def test_what_other_data_changed_and_why(here: Recorded, capsys: pytest.CaptureF
 
 def test_text(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = here.runs["first"], here.runs["data"]
-    numbers = here.world.folder / "numbers"
+    numbers = here.world.folder_of("numbers")
     commit = sql(numbers, "select date from dolt_log limit 1")[0]["date"][:16]
     before, after = head(numbers, "main~1")[:8], head(numbers)[:8]
     text = printed(capsys, first, second)
@@ -290,7 +290,7 @@ def test_a_step_of_a_run_and_a_bare_run_id(here: Recorded, capsys: pytest.Captur
 
 def test_without_a_store_the_commits_tell(here: Recorded, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for name in ("numbers", "results"):
-        shutil.copytree(here.world.folder / name, tmp_path / "alone" / name)
+        shutil.copytree(here.world.folder_of(name), tmp_path / "alone" / name)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path / "alone")
         data = asked(capsys, here.runs["first"], here.runs["data"])
@@ -304,7 +304,7 @@ def test_without_a_store_the_commits_tell(here: Recorded, capsys: pytest.Capture
 
 
 def test_each_cause_by_itself(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {name: footprint(here.world.folder / name) for name in ("numbers", "results")}
+    before = {name: footprint(here.world.folder_of(name)) for name in ("numbers", "results")}
     data = asked(capsys, here.runs["first"], here.runs["code"], "--attribute")
     told = {(one["kind"], one["table"]): (one["rows"], one["explained"], one["left"]) for one in data["explained"]}
     # v was 10 and 20, and is 11, 20 and 30: with other data alone 23, 41 and 61, with other code alone 120 and 140.
@@ -320,7 +320,7 @@ def test_each_cause_by_itself(here: Recorded, capsys: pytest.CaptureFixture[str]
         {"database": "results", "table": "total", "rows": 1},
     ]
     assert all(one["unhonoured"] == [] and Path(one["log"]).is_file() for one in data["explained"])
-    assert {name: footprint(here.world.folder / name) for name in ("numbers", "results")} == before
+    assert {name: footprint(here.world.folder_of(name)) for name in ("numbers", "results")} == before
 
 
 def test_all_is_explained(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
@@ -378,7 +378,7 @@ def test_a_run_that_failed(here: Recorded, capsys: pytest.CaptureFixture[str]) -
 
 def test_two_commits_of_a_database(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     data = asked(capsys, "numbers@HEAD~1", "numbers@main")
-    after = head(here.world.folder / "numbers")
+    after = head(here.world.folder_of("numbers"))
     assert data["summary"] == f"differs because `a` gained 1 row and had 1 row modified (commit {after[:8]} by Ben)"
     assert counts(data) == {"numbers/a": (1, 0, 1)}
     assert [cause["commits"][0]["author"] for cause in data["causes"]] == ["Ben"]
@@ -437,7 +437,7 @@ def test_the_demos_two_months(demo_folder: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_branches_that_somebody_made(here: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
-    numbers = here.world.folder / "numbers"
+    numbers = here.world.folder_of("numbers")
     dolt(numbers, "branch", "before", "main~1")
     try:
         assert counts(asked(capsys, "before", "main")) == {"numbers/a": (1, 0, 1)}

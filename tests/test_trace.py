@@ -113,7 +113,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 @pytest.fixture
 def pipeline(built: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     """The pipeline, for tests that only ask; its folder is the current one. Afterwards no server runs."""
-    monkeypatch.chdir(built.world.folder)
+    built.world.visit(monkeypatch)
     yield built
     assert not is_served(built.prices)
     assert not is_served(built.analysis)
@@ -390,7 +390,7 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
 
 @pytest.fixture
 def in_forks(forks: Forks, monkeypatch: pytest.MonkeyPatch) -> Forks:
-    monkeypatch.chdir(forks.world.folder)
+    forks.world.visit(monkeypatch)
     return forks
 
 
@@ -600,6 +600,7 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Foreign
         database = here.database("foreign", *(f"create table {table} (id int primary key)" for table in tables))
         inputs = head(database)
         other = by_hand(database, "Run: Other/1/start/2", "create table other (id int primary key)")
+        here.visit(monkeypatch)
         yield Foreign(database, inputs, other, here.run("trace_foreign.py", "--inputs", inputs, "--other", other))
 
 
@@ -812,7 +813,7 @@ def test_a_run_of_which_nothing_was_heard_for_a_moment_counts_as_running(
     states: tuple[World, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, _ = states
-    monkeypatch.chdir(here.folder)
+    here.visit(monkeypatch)
     monkeypatch.setattr(store, "QUIET", timedelta(days=1))
     assert run_that("alone").status == "running"
 
@@ -880,6 +881,7 @@ def test_a_flow_that_is_not_there(pipeline: Pipeline) -> None:
         runs(flow="Medians")
 
 
+@pytest.mark.folder
 def test_a_run_id_that_two_flows_have(copied: Pipeline) -> None:
     flow, number = copied.runs["medians"].pathspec.split("/")
     dolt(copied.analysis, "commit", "--allow-empty", "-m", f"Run: Other/{number}/start/1")
@@ -890,6 +892,7 @@ def test_a_run_id_that_two_flows_have(copied: Pipeline) -> None:
     assert copied.edges(trace(f"{flow}/{number}").graph) == MEDIANS
 
 
+@pytest.mark.folder
 def test_a_run_that_touched_no_table(copied: Pipeline) -> None:
     dolt(copied.analysis, "commit", "--allow-empty", "-m", "Run: Other/1/start/1")
     with pytest.raises(RunNotFoundError, match="`Other/1` has neither read nor written a table"):
@@ -899,6 +902,7 @@ def test_a_run_that_touched_no_table(copied: Pipeline) -> None:
         trace("Others/1")
 
 
+@pytest.mark.folder
 def test_a_database_that_is_not_here(copied: Pipeline) -> None:
     expected = trace("variances")
     elsewhere = copied.world.folder / "elsewhere"
@@ -910,6 +914,7 @@ def test_a_database_that_is_not_here(copied: Pipeline) -> None:
         trace("variances", database="price")
 
 
+@pytest.mark.folder
 def test_a_database_that_is_nowhere(copied: Pipeline, built: Pipeline) -> None:
     away = built.world.folder.parent / "away"
     built.prices.rename(away)
@@ -926,6 +931,7 @@ def test_a_database_that_is_nowhere(copied: Pipeline, built: Pipeline) -> None:
     } | {("prices/prices@february", "read", "MEDIANS"), ("prices/hospitals@february", "read", "MEDIANS")}
 
 
+@pytest.mark.folder
 def test_a_database_whose_folder_was_renamed(copied: Pipeline) -> None:
     copied.prices.rename(copied.world.folder / "costs")
     result = trace("variances")
@@ -952,6 +958,7 @@ def test_a_table_is_meant_before_a_run(pipeline: Pipeline) -> None:
 # Nothing is changed by asking
 
 
+@pytest.mark.folder
 def test_asking_changes_nothing(copied: Pipeline) -> None:
     check_out(copied.prices, "elsewhere", "main")
     for statement in ("update prices set price = 7", "create table fresh (id int primary key)"):

@@ -95,8 +95,9 @@ def _flow(workspace: Workspace, records: RunRecords) -> Flow:
             continue
         if access.tables is None:
             unnamed[access.database] = access.commit
-        versions = versions_of(workspace, access)
-        own = {table.casefold() for table in own_tables(workspace, access, made)} if versions else set()
+        versions, name = versions_of(workspace, access), workspace.database_of(access)
+        is_here = name is not None and workspace.find_commit(name, access.commit) is not None
+        own = {table.casefold() for table in own_tables(workspace, access, made)} if versions and is_here else set()
         for version in versions:
             if version.table.casefold() not in own:
                 reads[version.database, version.table] = access.commit

@@ -32,8 +32,18 @@ class World:
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(self.folder)
 
+    def visit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Has a test ask here, about these databases and no others that are served."""
+        monkeypatch.chdir(self.folder)
+        if "DOLTFLOW_DATABASES" in self.environment:
+            monkeypatch.setenv("DOLTFLOW_DATABASES", self.environment["DOLTFLOW_DATABASES"])
+
     def database(self, name: str, *statements: str) -> Path:
         return make_database(self.folder / name, *statements, where=self.backend)
+
+    def folder_of(self, name: str) -> Path:
+        """The folder of a database that was made here."""
+        return (self.folder if self.backend is None else self.backend.data) / name
 
     def start(self, script: str, *arguments: str, command: str = "run", **variables: str) -> subprocess.Popen[str]:
         """Starts a run without waiting for it."""
