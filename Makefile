@@ -28,9 +28,9 @@ demo: setup
 		printf '\nTo go on in this shell, with doltflow and dolt on PATH:\n  export PATH="%s"\n' \
 		"$(CURDIR)/.venv/bin:$$dolt:\$$PATH"
 
-# One more at once than there are cores, as tests wait for servers now and then; a file of tests in one process, which
-# shares what is slow to build. ARGS go to pytest: make test ARGS="-k trace"
-PYTEST = .venv/bin/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile
+# As many at once as there are cores, a file of tests in one process, which shares what is slow to build.
+# ARGS go to pytest: make test ARGS="-k trace"
+PYTEST = .venv/bin/python -m pytest -n auto --dist loadfile
 
 test: setup
 	.venv/bin/ruff check .

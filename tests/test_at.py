@@ -13,7 +13,7 @@ import pytest
 from conftest import dolt, make_database
 from dated import commit, dated_database, run_message
 from flows.harness import world
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from doltflow.cli import main
@@ -54,6 +54,8 @@ def live_in(zone: str | None) -> None:
 
 @pytest.mark.usefixtures("_zone")
 @given(day=days, zone=zones)
+@example(day=date(2000, 4, 27), zone=ZONES[-1])  # The next day begins at one o'clock,
+@example(day=date(2000, 4, 28), zone=ZONES[-1])  # as this one does.
 def test_a_date_alone_is_a_day_of_the_users_zone(day: date, zone: str) -> None:
     live_in(zone)
     first, last = (parse_moment(day.isoformat(), end=end) for end in (False, True))

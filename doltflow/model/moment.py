@@ -32,13 +32,19 @@ def parse_moment(text: str, *, end: bool) -> datetime:
         found = datetime.fromisoformat(_APART.sub("", stripped))  # As git and Dolt print a zone.
     except ValueError as error:
         raise UsageError(f"`{text}` is not a date: {str(error).rstrip('.')}.", HOW) from error
-    day = timedelta(days=1) if end and _DATE.fullmatch(stripped) else timedelta()
     try:
+        if not _DATE.fullmatch(stripped):
+            return found.astimezone(UTC)
         # Of the next day's beginning, so that a day on which the clocks change ends when it does.
-        moment = (found + day).astimezone(UTC)
-        return moment - timedelta(microseconds=1) if day else moment
+        return _beginning(found + timedelta(days=1)) - timedelta(microseconds=1) if end else _beginning(found)
     except (OverflowError, ValueError, OSError):  # The calendar ends at one of its own days.
         return (datetime.max if found.year > 1 else datetime.min).replace(tzinfo=UTC)
+
+
+def _beginning(day: datetime) -> datetime:
+    """When a day begins for the user, which is not at midnight where the clocks go forward then."""
+    moments = sorted(day.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return next((moment for moment in moments if moment.astimezone().date() == day.date()), moments[0])
 
 
 def parse_span(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
