@@ -5,11 +5,11 @@ import re
 _MASK = "…"
 _WORD = re.compile(r"\S+")
 # Brackets hold an IP address, or the table and the bucket of AWS: their colons begin nothing.
-_BRACKETS = r"\[[^/@\]]*\](?=[:/?#\s]|$)"
-_BEFORE_HOST = re.compile(rf"(?<=://)(?P<shown>(?:{_BRACKETS}|[^/:])*+:)(?!\d*/)[\s\S]*@")
+_BRACKETS = r"\[[^/@\[\]]*\](?=[:/?#\s]|$)"
+_BEFORE_HOST = re.compile(rf"(?<=://)(?:{_BRACKETS}|[^/:])*+:(?!\d*/)(?P<hidden>[\s\S]*)@")
 """What stands behind a colon that begins no port, up to the last `@`."""
-_IN_QUERY = re.compile(r"(?P<shown>[?&]password=)[^&]*", re.IGNORECASE)
-_IN_QUERY_OF_PROSE = re.compile(r"(?P<shown>[?&]password=)[^&`]*", re.IGNORECASE)
+_IN_QUERY = re.compile(r"[?&]password=(?P<hidden>[^&]*)", re.IGNORECASE)
+_IN_QUERY_OF_PROSE = re.compile(r"[?&]password=(?P<hidden>[^&`]*)", re.IGNORECASE)
 
 
 def has_password(address: str) -> bool:
@@ -30,9 +30,13 @@ def without_password(text: str, *, is_address: bool = False) -> str:
 
 
 def _masked(word: str, in_query: re.Pattern[str]) -> str:
-    before = _up_to_host(word)
-    shown = _BEFORE_HOST.sub(rf"\g<shown>{_MASK}@", before) + word[len(before) :]
-    return in_query.sub(rf"\g<shown>{_MASK}", shown)
+    found = [*_BEFORE_HOST.finditer(_up_to_host(word)), *in_query.finditer(word)]
+    shown, at = "", 0
+    for start, end in sorted(one.span("hidden") for one in found):
+        if start >= at:  # Else what hides has begun in the one before.
+            shown += word[at:start] + _MASK
+        at = max(at, end)
+    return shown + word[at:]
 
 
 def _up_to_host(word: str) -> str:

@@ -102,6 +102,7 @@ def test_a_password_is_masked_wherever_it_is_shown(text: str, shown: str) -> Non
         ("http://the u:hunter\n2@h/a b", "http://the u:…@h/a b"),
         ("mysql://h/x?password=hunter `2&a=b", "mysql://h/x?password=…&a=b"),
         ("file:///srv/a b/c:d@e", "file:///srv/a b/c:d@e"),
+        ("mysql://h/d?password=a://b&x=c:d&password=p@ss", "mysql://h/d?password=…&x=c:…"),
     ],
 )
 def test_a_password_may_have_blanks(address: str, shown: str) -> None:
@@ -131,6 +132,8 @@ def test_a_word_that_begins_like_an_address_again_and_again_holds_nobody_up() ->
     text = "://a:" * 200_000
     assert (has_password(text), without_password(text)) == (False, text)
     assert without_password(f"{text}@ {text}") == f"://a:…@ {text}"
+    text = "://" + "[" * 200_000 + "@"
+    assert (has_password(text), without_password(text)) == (False, text)
 
 
 @given(st.text("aB1/@:[]?# %.&;=\n", max_size=24), st.sampled_from(["mysql", "http", "MYSQL"]))

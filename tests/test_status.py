@@ -117,16 +117,21 @@ def test_only_the_branch_that_was_read_counts(here: Histories) -> None:
     assert status().tables[0].status == "stale"
 
 
-def test_an_input_in_a_database_that_is_not_here_makes_a_table_unknown(
-    here: Histories, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("database", "said"),
+    [
+        ("nowhere", "is in a database that is not here: DOLTFLOW_DATABASES may name its folder or address"),
+        ("prices", "was read at aaaaaaaa, which is gone"),
+    ],
+)
+def test_an_input_that_cannot_be_looked_at_makes_a_table_unknown(
+    here: Histories, capsys: pytest.CaptureFixture[str], database: str, said: str
 ) -> None:
-    run(here, "Medians/1/s/1", "medians", ("nowhere", "codes", "a" * 32, "main"))
+    run(here, "Medians/1/s/1", "medians", (database, "codes", "a" * 32, "main"))
     assert main(["status", "--exit-code"]) == 1
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "made/medians: unknown"
-    assert " ".join(line.strip() for line in shown[2:]) == (
-        "nowhere/codes is in a database that is not here: DOLTFLOW_DATABASES may name its folder or address"
-    )
+    assert " ".join(line.strip() for line in shown[2:]) == f"{database}/codes {said}"
     assert not status().repeat
 
 

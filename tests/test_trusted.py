@@ -305,18 +305,29 @@ def test_few_bytes_take_no_endless_memory(blob: bytes):
 
 DEEP = b"N" + b"\x85" * 1_000_000
 DOUBLED = b"N" + b"q\0h\0\x86" * 40
+HASHING = (
+    b"}KEYNs",
+    b"}(KEYNu",
+    b"(KEYNd",
+    b"\x8f(KEY\x90",
+    b"(KEY\x91",
+    b"(cbuiltins\nset\n]KEYao",
+    b"(]KEYaibuiltins\nset\n",
+    b"cbuiltins\nset\n]KEYa\x85R",
+    b"cbuiltins\nfrozenset\n(KEYt\x85R",
+    b"}c__main__\nForeachFrame\nKEY\x85\x81Ns",
+)
 WIDE = b"(" + b"N" * 100_000 + b"tq\0"
 
 
 @pytest.mark.parametrize(
     "blob",
     [
-        *(b"\x80\x04" + code.replace(b"KEY", key) for key in (DEEP, DOUBLED) for code in (
-            b"}KEYNs.", b"}(KEYNu.", b"\x8f(KEY\x90.", b"(KEY\x91.", b"cbuiltins\nset\n]KEYa\x85R.",
-            b"cbuiltins\nfrozenset\n(KEYt\x85R.", b"}c__main__\nForeachFrame\nKEY\x85\x81Ns.",
-        )),
+        *(b"\x80\x04" + code.replace(b"KEY", key) + b"." for key in (DEEP, DOUBLED) for code in HASHING),
         b"\x80\x02}" + WIDE + b"Ns" + b"h\0Ns" * 10_000 + b".",
         b"\x80\x02}(" + WIDE + b"N" + b"h\0N" * 10_000 + b"u.",
+        b"\x80\x02}" + b"(c__main__\nForeachFrame\n" * 100_000 + b"N" + b"o" * 100_000 + b"Ns.",
+        b"\x80\x02}" + b"(" * 100_000 + b"N" + b"i__main__\nForeachFrame\n" * 100_000 + b"Ns.",
         b"\x80\x04c__main__\nForeachFrame\nq\x01)\x81" + b"q\0h\x01h\0h\0\x86\x81" * 40 + b"q\0}h\0Ns.",
     ],
 )  # fmt: skip
@@ -324,6 +335,18 @@ def test_a_key_that_takes_for_ever_is_refused(blob: bytes):
     """Python makes the hash of a tuple anew each time, and without a look at how deep it goes."""
     with pytest.raises(NotPlain, match="more"):
         plain(blob)
+
+
+@pytest.mark.parametrize("code", [b"\x96", b"\x8e", b"\x8d"])
+@pytest.mark.parametrize("before", [b"", b"}N\x85Ns0"])
+def test_no_room_is_made_for_what_is_cut_off(code: bytes, before: bytes):
+    tracemalloc.start()
+    try:
+        with pytest.raises(pickle.UnpicklingError, match="truncated"):
+            plain(b"\x80\x05" + before + code + (1 << 30).to_bytes(8, "little") + b"x.")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

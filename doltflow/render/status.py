@@ -1,4 +1,4 @@
-"""Which tables are fresh and which are stale, as text and as JSON."""
+"""Which tables are fresh, stale or unknown, as text and as JSON."""
 
 from collections.abc import Iterator
 from datetime import UTC
@@ -83,7 +83,7 @@ def _table(table: "TableStatus") -> Iterator[RenderableType]:
 
 
 def _input(item: "Input") -> str:
-    """What there is to say of an input; nothing where it is fresh."""
+    """What there is to say of an input; nothing where it is as it was."""
     name = f"{safe(item.database)}/{safe(item.table)}"
     if item.status != "stale":
         said = {

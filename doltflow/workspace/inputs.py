@@ -25,9 +25,10 @@ class Input:
         branch: The branch that was read; None where the read was pinned to a commit.
         read: The commit that had last changed the table when it was read.
         now: The one that last changed it on the branch; None where the table or the branch is not there.
-        status: `stale` where the table has changed since, `unknown` where its database is not here.
+        status: `stale` where the table has changed since, `unknown` where its database is not here, or the commit that
+            was read is gone.
         added, removed, modified: By how many rows it has changed; None where nobody can tell.
-        note: Why it cannot be stale, or why the rows cannot be told; empty where there is nothing to say.
+        note: Why it cannot be stale or told, or why the rows cannot be told; empty where there is nothing to say.
     """
 
     database: str
@@ -76,7 +77,7 @@ def _compared(workspace: Workspace, records: RunRecords, access: Access, version
     if version.database not in workspace.names:
         return replace(told("database not here"), status="unknown")
     if workspace.find_commit(version.database, version.commit) is None:
-        return told("commit gone")
+        return replace(told("commit gone"), status="unknown")
     session = workspace.session(version.database)
     head = session.branches().get(access.branch)
     if head is None:

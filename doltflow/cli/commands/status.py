@@ -31,7 +31,8 @@ def status(
     """Show which tables are stale, and which runs to repeat.
 
     A table is stale where a table that its run read has changed since, on the branch that was read. What the run had
-    written itself is no input. A table is unknown where none of them has, and one is in a database that is not here.
+    written itself is no input. A table is unknown where none of them has, and one is in a database that
+    is not here or was read at a commit that is gone.
 
     Its run is production's: the newest successful one that wrote it and is no rerun. A table that is made from a stale
     one counts as fresh until that one is made again; that it waits is said.

@@ -254,6 +254,7 @@ def _start(folder: Path, runtime: Path, deadline: float) -> Endpoint:
             return endpoint
         _check_room(folder, runtime)  # Else Dolt may call a database read-only that it cannot write to.
         if log == _KILLED and (kills := kills + 1) < _STARTS:
+            time.sleep(random.uniform(0.05, 0.2))  # noqa: S311
             continue
         if "locked" not in log and "read only" not in log and "already in use" not in log:
             check_version(dolt_version())  # An older one may not know what it was told.
@@ -367,7 +368,7 @@ def _ended(pid: int) -> bool:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended == 0:
                 return False
-            if os.WIFSIGNALED(status):
+            if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGKILL, signal.SIGTERM):
                 _killed.add(pid)
         _children.discard(pid)
         return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from doltflow.errors import RecordError
@@ -18,6 +19,8 @@ from doltflow.sources.git import checked_out
 from doltflow.sources.metaflow.code import foreach_path, frame_packages, keep_sources
 
 ARTIFACT = "dolt"
+asking = RLock()
+"""Who changes Metaflow's settings for a while has it: they are of the whole process."""
 _ORIGIN = "origin-run-id"
 
 
@@ -159,14 +162,15 @@ def all_namespaces() -> Iterator[None]:
     from metaflow import get_namespace, namespace
     from metaflow.exception import MetaflowException
 
-    before = None
-    with suppress(MetaflowException):  # Without a user there is no default.
-        before = get_namespace()
-    namespace(None)
-    try:
-        yield
-    finally:
-        namespace(before)
+    with asking:
+        before = None
+        with suppress(MetaflowException):  # Without a user there is no default.
+            before = get_namespace()
+        namespace(None)
+        try:
+            yield
+        finally:
+            namespace(before)
 
 
 def describe(task: RunningTask, dolt: str | None) -> TaskRecord:

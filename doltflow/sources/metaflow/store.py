@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 from doltflow.errors import AmbiguousRunError, RunNotFoundError, StoreNotFoundError, nearest
@@ -14,12 +13,11 @@ from doltflow.sources.metaflow.contents import Contents
 from doltflow.sources.metaflow.many import far_runs, fetch_common, local_runs, noted_tasks
 from doltflow.sources.metaflow.places import Place, Places, loading, noted_place
 from doltflow.sources.metaflow.processes import has_process
-from doltflow.sources.metaflow.running import ARTIFACT
+from doltflow.sources.metaflow.running import ARTIFACT, asking
 from doltflow.sources.metaflow.stored import StoredRun, StoredTask
 
 QUIET = timedelta(minutes=1)
 """How long after its last sign of life a run counts as running though no process of it is seen."""
-_asking = RLock()  # Metaflow's settings are of the whole process.
 
 
 def _local_root(folder: Path | None) -> Path:
@@ -81,7 +79,7 @@ class Store:
         from metaflow.exception import MetaflowException, MetaflowNotFound
         from metaflow.plugins.datastores.local_storage import LocalStorage
 
-        with _asking:
+        with asking:
             before = core.current_namespace, LocalStorage.datastore_root
             core.current_namespace = None
             if self._root is not None:
