@@ -45,7 +45,7 @@ SERVED := $(addprefix tests/test_,$(addsuffix .py,recorder_again recorder_joins 
 test-served: setup
 	@$(WITH_DOLT) $(PYTEST) -m "not long and not folder and not torture" --served $(or $(ARGS),$(SERVED))
 
-# The few long ones: reruns that are killed, the demo from nothing, the commands of the README, real prices.
+# The long ones: reruns that are killed, replays of every kind, the demo from nothing, the README, real prices.
 test-long: setup
 	@$(WITH_DOLT) $(PYTEST) -m "long and not torture" $(ARGS)
 
