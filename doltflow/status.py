@@ -36,8 +36,8 @@ class TableStatus:
         branch: Production's branch; None where nobody can tell any more.
         commit: The commit by which production's run wrote it.
         run: Production's run.
-        status: `stale` where an input table has changed since on the branch that was read; else `unknown` where one is
-            in a database that cannot be looked at.
+        status: `stale` where an input table has changed since on the branch that was read; else `unknown` where one
+            cannot be looked at.
         inputs: What the run read.
         upstream_stale: The stale tables, `database/table`, that it is made from over other tables or directly.
         changed_by: Who changed the table since.

@@ -69,15 +69,15 @@ def is_own(workspace: Workspace, records: RunRecords, version: TableVersion) -> 
 
 
 def _compared(workspace: Workspace, records: RunRecords, access: Access, version: TableVersion) -> Input:
-    def told(note: str) -> Input:
-        return Input(version.database, version.table, access.branch, version.commit, note=note)
+    def told(note: str, status: Freshness = "fresh") -> Input:
+        return Input(version.database, version.table, access.branch, version.commit, status=status, note=note)
 
     if access.branch is None:
         return told("pinned")
     if version.database not in workspace.names:
-        return replace(told("database not here"), status="unknown")
+        return told("database not here", "unknown")
     if workspace.find_commit(version.database, version.commit) is None:
-        return replace(told("commit gone"), status="unknown")
+        return told("commit gone", "unknown")
     session = workspace.session(version.database)
     head = session.branches().get(access.branch)
     if head is None:

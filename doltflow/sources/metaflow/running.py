@@ -19,8 +19,7 @@ from doltflow.sources.git import checked_out
 from doltflow.sources.metaflow.code import foreach_path, frame_packages, keep_sources
 
 ARTIFACT = "dolt"
-asking = RLock()
-"""Who changes Metaflow's settings for a while has it: they are of the whole process."""
+_asking = RLock()  # Metaflow's settings are of the whole process.
 _ORIGIN = "origin-run-id"
 
 
@@ -158,19 +157,16 @@ def _artifacts_before(pathspec: str) -> list[object]:
 
 @contextmanager
 def all_namespaces() -> Iterator[None]:
-    """Lets Metaflow's client see every user's runs; afterwards the caller's namespace is as it was."""
-    from metaflow import get_namespace, namespace
-    from metaflow.exception import MetaflowException
+    """Lets Metaflow's client see every user's runs, one thread at a time; afterwards the namespace is as it was."""
+    from metaflow.client import core
 
-    with asking:
-        before = None
-        with suppress(MetaflowException):  # Without a user there is no default.
-            before = get_namespace()
-        namespace(None)
+    with _asking:
+        # As it is kept: to ask for it would make it the user's, whom Metaflow may not know.
+        before, core.current_namespace = core.current_namespace, None
         try:
             yield
         finally:
-            namespace(before)
+            core.current_namespace = before
 
 
 def describe(task: RunningTask, dolt: str | None) -> TaskRecord:

@@ -13,7 +13,7 @@ from doltflow.sources.metaflow.contents import Contents
 from doltflow.sources.metaflow.many import far_runs, fetch_common, local_runs, noted_tasks
 from doltflow.sources.metaflow.places import Place, Places, loading, noted_place
 from doltflow.sources.metaflow.processes import has_process
-from doltflow.sources.metaflow.running import ARTIFACT, asking
+from doltflow.sources.metaflow.running import ARTIFACT, all_namespaces
 from doltflow.sources.metaflow.stored import StoredRun, StoredTask
 
 QUIET = timedelta(minutes=1)
@@ -75,13 +75,11 @@ class Store:
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
         """Asks Metaflow for every user's runs of this store, one thread at a time, and translates what it raises."""
-        from metaflow.client import core
         from metaflow.exception import MetaflowException, MetaflowNotFound
         from metaflow.plugins.datastores.local_storage import LocalStorage
 
-        with asking:
-            before = core.current_namespace, LocalStorage.datastore_root
-            core.current_namespace = None
+        with all_namespaces():
+            before = LocalStorage.datastore_root
             if self._root is not None:
                 LocalStorage.datastore_root = str(self._root)
             try:
@@ -94,7 +92,7 @@ class Store:
                     f"Metaflow's store cannot be read for {what}: {type(error).__name__}: {error}."
                 ) from error
             finally:
-                core.current_namespace, LocalStorage.datastore_root = before
+                LocalStorage.datastore_root = before
 
     def flows(self) -> list[str]:
         """The names of the flows that ran."""

@@ -36,7 +36,7 @@ def references_kept(connection: Connection, tables: Sequence[str], branch: str, 
     Raises:
         BadValueError: A row refers to one that was there at the commit and is gone, or that never was there.
     """
-    if not _known(connection):
+    if not (known := _known(connection)):
         yield
         return
     connection.rows("set foreign_key_checks = 0")
@@ -45,12 +45,12 @@ def references_kept(connection: Connection, tables: Sequence[str], branch: str, 
     finally:
         with suppress(DoltError):  # A lost connection has forgotten it.
             connection.rows("set foreign_key_checks = 1")
-    _check(connection, tables, branch, base)
-
-
-def _check(connection: Connection, tables: Sequence[str], branch: str, base: str) -> None:
     connection.use(branch)
-    for reference in _references(connection, tables):
+    _check(connection, _references(connection, known, tables), branch, base)
+
+
+def _check(connection: Connection, references: Sequence[_Reference], branch: str, base: str) -> None:
+    for reference in references:
         connection.use(branch)
         lost = _orphans(connection, reference)
         if not lost:
@@ -73,7 +73,9 @@ def _known(connection: Connection) -> list[tuple[str, str, str]]:
     )
 
 
-def _references(connection: Connection, tables: Sequence[str]) -> list[_Reference]:
+def _references(
+    connection: Connection, known: Sequence[tuple[str, str, str]], tables: Sequence[str]
+) -> list[_Reference]:
     written = {table.lower() for table in tables}
     ours = {
         (name, table) for name, table, parent in _known(connection) if {table.lower(), str(parent).lower()} & written
